@@ -1,0 +1,26 @@
+#pragma once
+// kj::HttpServer of Cap'n Proto 0.9.2 with its traps closed: an accept loop that survives connections reset
+// before they are accepted, a guard against hostile framing headers (CVE-2026-32239, CVE-2026-32240), and error
+// answers that tell nothing about our sources.
+
+#include <kj/async-io.h>
+#include <kj/compat/http.h>
+
+namespace sandbridge {
+
+// Serves `service` on each connection that `port` accepts, until the promise is dropped. Never resolves, and
+// rejects only when the port itself breaks for good; running out of file descriptors is waited through.
+//
+// Requests with a Transfer-Encoding or a Content-Length that is not a plain number below 2^48 are answered
+// 400 and their connection is closed, before `service` sees them.
+//
+// `table` must have been built; the caller keeps everything alive while the promise lives.
+kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,
+                            const kj::HttpHeaderTable& table, kj::HttpService& service);
+
+// One answer with a text body. For errors: a sentence that says what to do next.
+kj::Promise<void> respondText(kj::HttpService::Response& response, const kj::HttpHeaderTable& table,
+                              unsigned status, kj::StringPtr statusText, kj::StringPtr body,
+                              kj::StringPtr contentType = "text/plain; charset=utf-8");
+
+}  // namespace sandbridge

@@ -1,0 +1,55 @@
+#pragma once
+// OpenCode's tools, by name, over a Workspace.
+
+#include "tools/workspace.h"
+
+namespace sandbridge {
+
+struct ToolResult {
+  struct Attachment {
+    kj::String mime;
+    kj::Array<const kj::byte> data;
+    kj::String filename;
+  };
+
+  bool failed = false;  // `output` is the error text; title, metadata, attachments are empty
+  kj::String title;
+  kj::String output;    // valid UTF-8
+  kj::String metadata;  // a JSON object in OpenCode's shape
+  kj::Array<Attachment> attachments;
+};
+
+// The person behind a call.
+class ToolUi {
+ public:
+  struct Question {
+    kj::String permission;
+    kj::Array<kj::String> patterns;
+    kj::Array<kj::String> always;
+    kj::String metadata;  // a JSON object
+  };
+
+  // Resolves when allowed, rejects when refused; the tool then fails with that exception's text.
+  virtual kj::Promise<void> ask(Question question) = 0;
+  // What a running command has printed since the last call, at most 64 KiB.
+  virtual kj::Promise<void> output(kj::ArrayPtr<const kj::byte> bytes) = 0;
+};
+
+class Toolbox {
+ public:
+  virtual ~Toolbox() noexcept(false) {}
+
+  virtual kj::Array<kj::StringPtr> names() = 0;
+
+  // Runs one tool. `arguments` is a JSON object as a model wrote it. `ui` must outlive the promise; dropping the promise
+  // kills what the tool has started. Rejects only for failures of the infrastructure; all else is in the result.
+  virtual kj::Promise<ToolResult> call(kj::StringPtr name, kj::StringPtr arguments, ToolUi& ui) = 0;
+};
+
+// The tools of one session. Calls may run at the same time; edits of one file take turns.
+kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer);
+
+// A user interface that allows everything and shows nothing.
+ToolUi& silentUi();
+
+}  // namespace sandbridge
