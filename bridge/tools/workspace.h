@@ -82,7 +82,11 @@ class Workspace {
 
   // Replaces the file's content; makes parents. Follows symlinks and keeps mode and hard links. When it fails (full disk)
   // the old content is still there.
-  virtual kj::Promise<void> writeFile(kj::StringPtr path, kj::Array<const kj::byte> content) = 0;
+  virtual kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content,
+                                      uint64_t size) = 0;
+
+  // The same with bytes at hand.
+  kj::Promise<void> writeFile(kj::StringPtr path, kj::Array<const kj::byte> content);
 };
 
 }  // namespace sandbridge

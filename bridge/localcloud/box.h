@@ -1,0 +1,64 @@
+#pragma once
+// One local sandbox as the control plane sees it: a Linux container with our daemon as its pid 1. A box outlives the
+// server that started it: after a crash the next server adopts it.
+
+#include <kj/async-io.h>
+#include <kj/common.h>
+#include <kj/filesystem.h>
+#include <kj/string.h>
+
+namespace sandbridge::localcloud {
+
+struct BoxSpec {
+  kj::String id;        // [a-z0-9]{1,40}; also the container's host name
+  double cpus = 1;
+  uint32_t memoryMb = 1024;
+  uint32_t diskMb = 10240;
+  bool internet = true;
+};
+
+class Box {
+ public:
+  virtual ~Box() noexcept(false) {}  // lets go of the box; does not end it
+
+  virtual kj::StringPtr id() = 0;
+
+  // A new connection to the daemon, which speaks HTTP/1.1 `/api/v1` on it.
+  virtual kj::Promise<kj::Own<kj::AsyncIoStream>> connect() = 0;
+
+  // Stops every process in the box and proves it, or rejects and leaves it running. Written to disk before it is done.
+  virtual kj::Promise<void> freeze() = 0;
+  virtual kj::Promise<void> thaw() = 0;
+
+  // Ends every process; resolves when none is left. Works on a frozen box. Idempotent.
+  virtual kj::Promise<void> end() = 0;
+
+  // Resolves when the box has ended, whoever ended it. Call once.
+  virtual kj::Promise<void> onEnd() = 0;
+};
+
+struct AdoptedBox {
+  kj::String id;
+  kj::Maybe<kj::Own<Box>> box;  // none: its processes are gone, its files are kept
+  bool frozen = false;
+};
+
+class Boxes {
+ public:
+  virtual ~Boxes() noexcept(false) {}
+
+  // Starts a box with fresh files, or on the files that a box of this id left. Resolves when its daemon answers.
+  virtual kj::Promise<kj::Own<Box>> start(BoxSpec spec) = 0;
+
+  // What earlier servers left under this directory; half-made boxes are removed. Call once, first.
+  virtual kj::Promise<kj::Array<AdoptedBox>> adopt() = 0;
+
+  // Removes the files of an ended box. Answers once they are out of the way; deletes in the background.
+  virtual kj::Promise<void> remove(kj::StringPtr id) = 0;
+};
+
+// `dir` is made (mode 0700) if need be. Throws when isolation is impossible here, naming what is missing and how to get
+// it. Only one server at a time may use a directory: a second one is told so.
+kj::Promise<kj::Own<Boxes>> newBoxes(kj::AsyncIoContext& io, kj::StringPtr dir);
+
+}  // namespace sandbridge::localcloud

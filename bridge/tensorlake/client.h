@@ -1,0 +1,5 @@
+#pragma once
+
+namespace sandbridge::tensorlake {
+class Client;
+}  // namespace sandbridge::tensorlake
