@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Installs what it needs, builds, and runs every test. Ends with "N passed, N failed"; exit code 0 only without failures.
+#
+#   test/run.sh            everything
+#   test/run.sh SUITE...   some of: unit asan plugin conformance opencode opencode-asan examples readme
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source examples/install.sh
+
+usage() { sed -n '2,5s/^# \{0,1\}//p' "$0"; }
+case "${1:-}" in -h | --help) usage; exit 0 ;; esac
+suites=("$@")
+[ $# -gt 0 ] || suites=(unit asan plugin conformance opencode opencode-asan examples readme)
+
+passed=0 failed=0
+logs=build/test-logs
+mkdir -p "$logs"
+
+wanted() { printf '%s\n' "${suites[@]}" | grep -qx "$1"; }
+
+# suite NAME COMMAND...: runs it, keeps its output, adds its counts. The counts are read from the closing lines of
+# Catch2 ("test cases: 9 | 8 passed | 1 failed"), node:test ("# pass 8") and Bun ("8 pass"); a suite that closes with none
+# of them counts as one test, passed when it exits with 0. A suite that fails without a failed test counts as one.
+suite() {
+  local name=$1 log="$logs/$1.log" status=0 ok bad started=$SECONDS
+  shift
+  say "$name"
+  "$@" >"$log" 2>&1 || status=$?
+  ok=$(count_of pass "$log")
+  bad=$(count_of fail "$log")
+  if [ "$status" = 0 ] && [ $((ok + bad)) = 0 ]; then ok=1; fi
+  if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+  passed=$((passed + ok)) failed=$((failed + bad))
+  printf '%s: %d passed, %d failed (%d s)\n' "$name" "$ok" "$bad" $((SECONDS - started))
+  if [ "$bad" != 0 ]; then
+    printf '%s failed; the end of %s:\n' "$name" "$log"
+    tail -n 60 "$log"
+  fi
+}
+
+count_of() {
+  awk -v kind="$1" '
+    kind == "pass" && /^All tests passed \(.* in [0-9]+ test case/ { sub(/.* in /, ""); n += $1 }
+    kind == "pass" && /^test cases:/ && match($0, /[0-9]+ passed/) { n += substr($0, RSTART) + 0 }
+    kind == "fail" && /^test cases:/ && match($0, /[0-9]+ failed/) { n += substr($0, RSTART) + 0 }
+    ($1 == "#" || $1 == "ℹ") && $2 == kind && $3 ~ /^[0-9]+$/ { n += $3 }
+    NF == 2 && $1 ~ /^[0-9]+$/ && $2 == kind { n += $1 }
+    END { print n + 0 }' "$2"
+}
+
+unit_tests() {
+  local build=$1 status=0 test
+  for test in "$build"/test-*; do
+    [ -f "$test" ] && [ -x "$test" ] || continue
+    printf -- '--- %s\n' "${test##*/}"
+    "$test" || status=1
+  done
+  return $status
+}
+
+install_packages "${build_packages[@]}" "${run_packages[@]}" tmux procps
+install_node
+
+build_bridge build
+if wanted asan || wanted opencode-asan; then build_bridge build-asan -DSANDBRIDGE_SANITIZE=ON; fi
+build_plugin
+export SANDBRIDGE_BINARY="$PWD/build/sandbridge"
+# Leaks, use after free and undefined behaviour end the process with a report.
+export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+
+if wanted unit; then suite unit unit_tests build; fi
+if wanted asan; then suite asan unit_tests build-asan; fi
+if wanted plugin; then
+  suite plugin-node npm --prefix plugin run --silent test:node
+  suite plugin-bun npm --prefix plugin run --silent test:bun
+fi
+if wanted conformance; then
+  npm_install "$root/test/conformance"
+  suite conformance npm --prefix test/conformance test --silent
+fi
+if wanted opencode || wanted opencode-asan; then
+  install_opencode
+  export OPENCODE_COMMAND="$opencode"
+fi
+if wanted opencode; then suite opencode npm --prefix test/opencode test --silent; fi
+if wanted opencode-asan; then
+  suite opencode-asan env SANDBRIDGE_BINARY="$PWD/build-asan/sandbridge" npm --prefix test/opencode test --silent
+fi
+if wanted examples; then
+  suite quickstart examples/quickstart.sh --exit
+  suite harness test/examples/harness.sh
+fi
+if wanted readme; then suite readme test/examples/readme.sh; fi
+
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
