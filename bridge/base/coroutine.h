@@ -31,9 +31,9 @@ inline kj::Exception caughtException() {
   } catch (std::bad_alloc&) {
     return KJ_EXCEPTION(OVERLOADED, "out of memory");
   } catch (std::exception& e) {
-    return KJ_EXCEPTION(FAILED, e.what());
+    return KJ_EXCEPTION(FAILED, kj::str(e.what()));
   } catch (...) {
-    return KJ_EXCEPTION(FAILED, "exception of unknown type", kj::getCaughtExceptionType());
+    return KJ_EXCEPTION(FAILED, kj::str("exception of type ", kj::getCaughtExceptionType()));
   }
 }
 

@@ -49,39 +49,6 @@ bool isSourceSuffix(kj::ArrayPtr<const char> name) {
   return false;
 }
 
-// Removes each "some/file.c++:12: " and the "failed: " after it, which kj::str(exception) writes, and the stack
-// addresses behind. An exception that was printed into another one's text brings them along.
-kj::String withoutSources(kj::StringPtr text) {
-  kj::Vector<char> out(text.size() + 1);
-  auto begin = text.begin(), end = text.end();
-  if (auto stack = strstr(begin, "\nstack: ")) end = stack;
-  for (auto pos = begin; pos < end;) {
-    auto wordEnd = pos;
-    while (wordEnd < end && !isspace(static_cast<unsigned char>(*wordEnd))) ++wordEnd;
-    // Is this word "file:digits:"?
-    auto digits = wordEnd;
-    if (digits > pos && digits[-1] == ':') {
-      auto last = --digits;
-      while (digits > pos && isdigit(static_cast<unsigned char>(digits[-1]))) --digits;
-      if (digits < last && digits > pos && digits[-1] == ':' &&
-          isSourceSuffix(kj::arrayPtr(pos, digits - 1))) {
-        pos = wordEnd;
-        while (pos < end && *pos == ' ') ++pos;
-        constexpr kj::StringPtr FAILED = "failed: "_kj;
-        if (static_cast<size_t>(end - pos) >= FAILED.size() &&
-            memcmp(pos, FAILED.begin(), FAILED.size()) == 0) {
-          pos += FAILED.size();
-        }
-        continue;
-      }
-    }
-    out.addAll(kj::arrayPtr(pos, wordEnd));
-    while (wordEnd < end && isspace(static_cast<unsigned char>(*wordEnd))) out.add(*wordEnd++);
-    pos = wordEnd;
-  }
-  return kj::heapString(out.begin(), out.size());
-}
-
 }  // namespace
 
 kj::StringPtr toWord(ErrorKind kind) {
@@ -117,6 +84,38 @@ kj::String textOf(const kj::Exception& e) {
   }
   if (text.size() == 0) return kj::str("an error without a description");
   return withoutSources(text);
+}
+
+// Removes each "some/file.c++:12: ", the "failed: " after it, and the stack addresses behind.
+kj::String withoutSources(kj::StringPtr text) {
+  kj::Vector<char> out(text.size() + 1);
+  auto begin = text.begin(), end = text.end();
+  if (auto stack = strstr(begin, "\nstack: ")) end = stack;
+  for (auto pos = begin; pos < end;) {
+    auto wordEnd = pos;
+    while (wordEnd < end && !isspace(static_cast<unsigned char>(*wordEnd))) ++wordEnd;
+    // Is this word "file:digits:"?
+    auto digits = wordEnd;
+    if (digits > pos && digits[-1] == ':') {
+      auto last = --digits;
+      while (digits > pos && isdigit(static_cast<unsigned char>(digits[-1]))) --digits;
+      if (digits < last && digits > pos && digits[-1] == ':' &&
+          isSourceSuffix(kj::arrayPtr(pos, digits - 1))) {
+        pos = wordEnd;
+        while (pos < end && *pos == ' ') ++pos;
+        constexpr kj::StringPtr FAILED = "failed: "_kj;
+        if (static_cast<size_t>(end - pos) >= FAILED.size() &&
+            memcmp(pos, FAILED.begin(), FAILED.size()) == 0) {
+          pos += FAILED.size();
+        }
+        continue;
+      }
+    }
+    out.addAll(kj::arrayPtr(pos, wordEnd));
+    while (wordEnd < end && isspace(static_cast<unsigned char>(*wordEnd))) out.add(*wordEnd++);
+    pos = wordEnd;
+  }
+  return kj::heapString(out.begin(), out.size());
 }
 
 }  // namespace sandbridge

@@ -33,4 +33,7 @@ ErrorKind kindOf(const kj::Exception& e);
 // The sentence without the kind, file names and line numbers.
 kj::String textOf(const kj::Exception& e);
 
+// `text` without the source positions and stack addresses that printing a kj::Exception puts in.
+kj::String withoutSources(kj::StringPtr text);
+
 }  // namespace sandbridge

@@ -79,7 +79,7 @@ TEST_CASE("foreign exceptions become kj::Exceptions with their text") {
     throw 7;
   };
   CHECK(rejection(standard(), io.waitScope).getDescription() == "standard trouble");
-  CHECK(rejection(unknown(), io.waitScope).getDescription().startsWith("exception of unknown type"));
+  CHECK(rejection(unknown(), io.waitScope).getDescription() == "exception of type int");
 }
 
 TEST_CASE("dropping the promise cancels the await and destroys the locals, last made first") {
@@ -170,7 +170,7 @@ TEST_CASE("results may be move-only, Maybe, and made in braces") {
   CHECK(maybe(false).wait(io.waitScope) == nullptr);
 }
 
-TEST_CASE("a loop over ready promises neither grows the stack nor keeps other events waiting for ever") {
+TEST_CASE("a long loop over ready promises does not grow the stack") {
   auto io = kj::setupAsyncIo();
   auto hot = [](int n) -> kj::Promise<int> {
     int sum = 0;

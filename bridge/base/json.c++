@@ -1,0 +1,266 @@
+#include "base/json.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <rapidjson/error/en.h>
+#include <rapidjson/memorystream.h>
+
+#include <kj/debug.h>
+#include <kj/vector.h>
+
+namespace sandbridge {
+namespace {
+
+// Where `text` first nests deeper than `maxDepth`. Brackets in strings do not count.
+kj::Maybe<size_t> tooDeepAt(kj::ArrayPtr<const char> text, unsigned maxDepth) {
+  unsigned depth = 0;
+  bool inString = false;
+  for (size_t i = 0; i < text.size(); i++) {
+    switch (text[i]) {
+      case '"':
+        inString = !inString;
+        break;
+      case '\\':
+        if (inString) ++i;
+        break;
+      case '[':
+      case '{':
+        if (!inString && ++depth > maxDepth) return i;
+        break;
+      case ']':
+      case '}':
+        if (!inString && depth > 0) --depth;
+        break;
+    }
+  }
+  return nullptr;
+}
+
+constexpr unsigned PARSE_FLAGS = rapidjson::kParseIterativeFlag |
+                                 rapidjson::kParseValidateEncodingFlag |
+                                 rapidjson::kParseFullPrecisionFlag;
+
+// Empty on success, else what is wrong.
+kj::String parseInto(JsonDocument& document, kj::ArrayPtr<const char> text, unsigned maxDepth) {
+  KJ_IF_MAYBE (at, tooDeepAt(text, maxDepth)) {
+    return kj::str("nested more than ", maxDepth, " deep at byte ", *at);
+  }
+  // A NUL would read as the end to RapidJSON.
+  for (size_t i = 0; i < text.size(); i++) {
+    if (text[i] == '\0') return kj::str("a NUL character at byte ", i);
+  }
+  document.Parse<PARSE_FLAGS>(text.begin(), text.size());
+  if (document.HasParseError()) {
+    return kj::str(rapidjson::GetParseError_En(document.GetParseError()), " (at byte ",
+                   document.GetErrorOffset(), ")");
+  }
+  return nullptr;
+}
+
+// How many bytes of well-formed UTF-8 `text` begins with: the length of one character, or 0; `bad` is then the length
+// of the ill-formed part to replace.
+size_t utf8Character(kj::ArrayPtr<const char> text, size_t& bad) {
+  auto at = [&](size_t i) { return static_cast<kj::byte>(text[i]); };
+  auto lead = at(0);
+  if (lead < 0x80) return 1;
+  size_t length;
+  kj::byte low = 0x80, high = 0xbf;  // of the second byte
+  if (lead >= 0xc2 && lead <= 0xdf) {
+    length = 2;
+  } else if (lead >= 0xe0 && lead <= 0xef) {
+    length = 3;
+    if (lead == 0xe0) low = 0xa0;
+    if (lead == 0xed) high = 0x9f;
+  } else if (lead >= 0xf0 && lead <= 0xf4) {
+    length = 4;
+    if (lead == 0xf0) low = 0x90;
+    if (lead == 0xf4) high = 0x8f;
+  } else {
+    bad = 1;
+    return 0;
+  }
+  for (size_t i = 1; i < length; i++) {
+    if (i >= text.size() || at(i) < low || at(i) > high) {
+      bad = i;
+      return 0;
+    }
+    low = 0x80;
+    high = 0xbf;
+  }
+  return length;
+}
+
+}  // namespace
+
+JsonDocument parseJson(kj::ArrayPtr<const char> text, unsigned maxDepth) {
+  JsonDocument document;
+  auto problem = parseInto(document, text, maxDepth);
+  if (problem.size() > 0) {
+    throwError(ErrorKind::INVALID_ARGUMENT, kj::str("this is not valid JSON: ", problem));
+  }
+  return document;
+}
+
+kj::Maybe<JsonDocument> tryParseJson(kj::ArrayPtr<const char> text, unsigned maxDepth) {
+  JsonDocument document;
+  if (parseInto(document, text, maxDepth).size() > 0) return nullptr;
+  return kj::mv(document);
+}
+
+kj::StringPtr stringOf(const JsonValue& value) {
+  return kj::StringPtr(value.GetString(), value.GetStringLength());
+}
+
+kj::Maybe<const JsonValue&> getMember(const JsonValue& object, kj::StringPtr name) {
+  if (!object.IsObject()) return nullptr;
+  auto found = object.FindMember(JsonValue(rapidjson::StringRef(name.begin(), name.size())));
+  if (found == object.MemberEnd() || found->value.IsNull()) return nullptr;
+  return found->value;
+}
+
+kj::Maybe<kj::StringPtr> getString(const JsonValue& object, kj::StringPtr name) {
+  KJ_IF_MAYBE (v, getMember(object, name)) {
+    if (v->IsString()) return stringOf(*v);
+  }
+  return nullptr;
+}
+
+kj::Maybe<bool> getBool(const JsonValue& object, kj::StringPtr name) {
+  KJ_IF_MAYBE (v, getMember(object, name)) {
+    if (v->IsBool()) return v->GetBool();
+  }
+  return nullptr;
+}
+
+kj::Maybe<int64_t> getInt(const JsonValue& object, kj::StringPtr name) {
+  KJ_IF_MAYBE (v, getMember(object, name)) {
+    if (v->IsInt64()) return v->GetInt64();
+    if (v->IsDouble()) {
+      auto d = v->GetDouble();
+      if (d == floor(d) && d >= -9007199254740992.0 && d <= 9007199254740992.0) {
+        return static_cast<int64_t>(d);
+      }
+    }
+  }
+  return nullptr;
+}
+
+kj::Maybe<double> getNumber(const JsonValue& object, kj::StringPtr name) {
+  KJ_IF_MAYBE (v, getMember(object, name)) {
+    if (v->IsNumber()) return v->GetDouble();
+  }
+  return nullptr;
+}
+
+kj::Maybe<const JsonValue&> getObject(const JsonValue& object, kj::StringPtr name) {
+  KJ_IF_MAYBE (v, getMember(object, name)) {
+    if (v->IsObject()) return *v;
+  }
+  return nullptr;
+}
+
+kj::Maybe<const JsonValue&> getArray(const JsonValue& object, kj::StringPtr name) {
+  KJ_IF_MAYBE (v, getMember(object, name)) {
+    if (v->IsArray()) return *v;
+  }
+  return nullptr;
+}
+
+kj::String toJson(const JsonValue& value) {
+  JsonWriter writer;
+  writer.value(value);
+  return writer.finish();
+}
+
+bool isValidUtf8(kj::ArrayPtr<const char> text) {
+  size_t bad = 0;
+  while (text.size() > 0) {
+    auto n = utf8Character(text, bad);
+    if (n == 0) return false;
+    text = text.slice(n, text.size());
+  }
+  return true;
+}
+
+kj::String toValidUtf8(kj::ArrayPtr<const char> text) {
+  if (isValidUtf8(text)) return kj::heapString(text);
+  kj::Vector<char> out(text.size() + 16);
+  while (text.size() > 0) {
+    size_t bad = 0;
+    auto n = utf8Character(text, bad);
+    if (n > 0) {
+      out.addAll(text.slice(0, n));
+    } else {
+      out.addAll("\xef\xbf\xbd"_kj);
+      n = bad;
+    }
+    text = text.slice(n, text.size());
+  }
+  return kj::heapString(out.begin(), out.size());
+}
+
+JsonWriter& JsonWriter::beginObject() {
+  writer.StartObject();
+  return *this;
+}
+JsonWriter& JsonWriter::endObject() {
+  writer.EndObject();
+  return *this;
+}
+JsonWriter& JsonWriter::beginArray() {
+  writer.StartArray();
+  return *this;
+}
+JsonWriter& JsonWriter::endArray() {
+  writer.EndArray();
+  return *this;
+}
+JsonWriter& JsonWriter::key(kj::StringPtr name) {
+  return value(name);  // the writer knows by itself that a key is due
+}
+JsonWriter& JsonWriter::value(decltype(nullptr)) {
+  writer.Null();
+  return *this;
+}
+JsonWriter& JsonWriter::value(bool value) {
+  writer.Bool(value);
+  return *this;
+}
+JsonWriter& JsonWriter::value(int64_t value) {
+  writer.Int64(value);
+  return *this;
+}
+JsonWriter& JsonWriter::value(uint64_t value) {
+  writer.Uint64(value);
+  return *this;
+}
+JsonWriter& JsonWriter::value(double value) {
+  if (isfinite(value)) {
+    writer.Double(value);
+  } else {
+    writer.Null();
+  }
+  return *this;
+}
+JsonWriter& JsonWriter::value(kj::ArrayPtr<const char> text) {
+  if (isValidUtf8(text)) {
+    // RapidJSON asserts that the pointer is not null, which that of an empty array may be.
+    writer.String(text.size() == 0 ? "" : text.begin(), text.size());
+  } else {
+    auto valid = toValidUtf8(text);
+    writer.String(valid.begin(), valid.size());
+  }
+  return *this;
+}
+JsonWriter& JsonWriter::value(const JsonValue& value) {
+  value.Accept(writer);
+  return *this;
+}
+
+kj::String JsonWriter::finish() {
+  KJ_REQUIRE(writer.IsComplete(), "JSON text is not complete");
+  return kj::heapString(buffer.GetString(), buffer.GetSize());
+}
+
+}  // namespace sandbridge

@@ -1,0 +1,112 @@
+#include "base/json.h"
+
+#include "base/error.h"
+
+#include <catch2/catch.hpp>
+
+#include <kj/debug.h>
+
+namespace sandbridge {
+namespace {
+
+kj::String problem(kj::ArrayPtr<const char> text) {
+  KJ_IF_MAYBE (e, kj::runCatchingExceptions([&]() { parseJson(text); })) {
+    CHECK(kindOf(*e) == ErrorKind::INVALID_ARGUMENT);
+    return textOf(*e);
+  }
+  FAIL("no error for " << std::string(text.begin(), text.size()));
+  return nullptr;
+}
+
+TEST_CASE("fields are found by name and type") {
+  auto doc = parseJson(R"({"s":"text","i":3,"w":3.0,"d":1.5,"b":true,"n":null,"o":{"x":1},"a":[1]})"_kj);
+  CHECK(KJ_ASSERT_NONNULL(getString(doc, "s")) == "text");
+  CHECK(KJ_ASSERT_NONNULL(getInt(doc, "i")) == 3);
+  CHECK(KJ_ASSERT_NONNULL(getInt(doc, "w")) == 3);
+  CHECK(KJ_ASSERT_NONNULL(getNumber(doc, "d")) == 1.5);
+  CHECK(KJ_ASSERT_NONNULL(getNumber(doc, "i")) == 3.0);
+  CHECK(KJ_ASSERT_NONNULL(getBool(doc, "b")));
+  CHECK(KJ_ASSERT_NONNULL(getInt(KJ_ASSERT_NONNULL(getObject(doc, "o")), "x")) == 1);
+  CHECK(KJ_ASSERT_NONNULL(getArray(doc, "a")).Size() == 1);
+  CHECK(getString(doc, "i") == nullptr);
+  CHECK(getInt(doc, "d") == nullptr);
+  CHECK(getInt(doc, "s") == nullptr);
+  CHECK(getMember(doc, "n") == nullptr);
+  CHECK(getMember(doc, "missing") == nullptr);
+  CHECK(getMember(parseJson("[1]"_kj), "s") == nullptr);
+}
+
+TEST_CASE("a string with a NUL inside keeps it") {
+  auto doc = parseJson(R"({"s":"a\u0000b"})"_kj);
+  CHECK(KJ_ASSERT_NONNULL(getString(doc, "s")).size() == 3);
+}
+
+TEST_CASE("what is not JSON is refused with the place") {
+  CHECK(problem("{\"a\":}"_kj).startsWith("this is not valid JSON: "));
+  CHECK(std::string(problem("[1,,2]"_kj).cStr()).find("at byte 3") != std::string::npos);
+  problem(""_kj);
+  problem("1 2"_kj);
+  problem("{'a':1}"_kj);
+  problem("NaN"_kj);
+  problem(kj::arrayPtr("[1]\0", 4));
+  problem("\"\xff\""_kj);
+  problem("\"\xed\xa0\x80\""_kj);
+  problem(R"("\ud800")"_kj);
+  CHECK(tryParseJson("{"_kj) == nullptr);
+  CHECK(tryParseJson("{}"_kj) != nullptr);
+}
+
+TEST_CASE("hostile nesting is refused however deep it is, and brackets in strings are not nesting") {
+  auto deep = kj::heapArray<char>(2000000);
+  memset(deep.begin(), '[', deep.size());
+  CHECK(problem(deep) == "this is not valid JSON: nested more than 64 deep at byte 64");
+  auto closed = kj::heapString(128);
+  memset(closed.begin(), '[', 64);
+  memset(closed.begin() + 64, ']', 64);
+  CHECK(tryParseJson(closed) != nullptr);
+  CHECK(tryParseJson(kj::str("[", closed, "]")) == nullptr);
+  auto quoted = kj::str("\"\\\"", deep, "\"");
+  CHECK(tryParseJson(quoted) != nullptr);
+}
+
+TEST_CASE("the writer makes the JSON that the parser reads back") {
+  JsonWriter json;
+  auto inner = parseJson(R"({"k":[1,2]})"_kj);
+  json.beginObject()
+      .field("text", "a\"b\n\t\x01")
+      .field("string", kj::str("s"))
+      .field("empty", kj::ArrayPtr<const char>(nullptr))
+      .field("int", -3)
+      .field("big", uint64_t(1) << 63)
+      .field("double", 0.25)
+      .field("infinite", 1e308 * 10)
+      .field("yes", true)
+      .field("none", nullptr)
+      .field("inner", static_cast<const JsonValue&>(inner))
+      .key("list")
+      .beginArray()
+      .value("x")
+      .value(1u)
+      .endArray()
+      .endObject();
+  auto text = json.finish();
+  CHECK(text ==
+        R"({"text":"a\"b\n\t\u0001","string":"s","empty":"","int":-3,"big":9223372036854775808,)"
+        R"("double":0.25,"infinite":null,"yes":true,"none":null,"inner":{"k":[1,2]},"list":["x",1]})"_kj);
+  CHECK(toJson(parseJson(text)) == text);
+}
+
+TEST_CASE("bytes that are not UTF-8 are replaced, one mark for each ill-formed part") {
+  CHECK(toValidUtf8("caf\xc3\xa9 \xf0\x9f\x98\x80"_kj) == "caf\xc3\xa9 \xf0\x9f\x98\x80");
+  CHECK(toValidUtf8("a\xff" "b"_kj) == "a\xef\xbf\xbd" "b");
+  CHECK(toValidUtf8("\xf0\x9f\x98"_kj) == "\xef\xbf\xbd");             // cut character: one
+  CHECK(toValidUtf8("\xed\xa0\x80"_kj) == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // surrogate
+  CHECK(toValidUtf8("\xc0\xaf"_kj) == "\xef\xbf\xbd\xef\xbf\xbd");     // overlong
+  CHECK_FALSE(isValidUtf8("\xf4\x90\x80\x80"_kj));                     // beyond U+10FFFF
+  JsonWriter json;
+  json.value("\xff"_kj);
+  CHECK(json.finish() == "\"\xef\xbf\xbd\"");
+}
+
+}  // namespace
+}  // namespace sandbridge
