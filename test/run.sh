@@ -88,9 +88,8 @@ if wanted opencode-asan; then
 fi
 if wanted examples; then
   suite quickstart examples/quickstart.sh --exit
-  suite harness test/examples/harness.sh
 fi
-if wanted readme; then suite readme test/examples/readme.sh; fi
+if wanted readme; then suite readme node --test test/examples/readme.mjs; fi
 
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]
