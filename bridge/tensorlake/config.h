@@ -5,6 +5,8 @@
 #include <kj/function.h>
 #include <kj/string.h>
 
+#include <stdint.h>
+
 namespace sandbridge::tensorlake {
 
 struct Config {

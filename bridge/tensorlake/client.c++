@@ -1,0 +1,276 @@
+#include "tensorlake/client.h"
+
+#include "base/coroutine.h"
+#include "base/error.h"
+#include "tensorlake/data-plane.h"
+#include "tensorlake/messages.h"
+#include "tensorlake/transport.h"
+#include "tensorlake/wire.h"
+
+namespace sandbridge::tensorlake {
+
+namespace {
+
+constexpr kj::Duration LIFECYCLE_TIMEOUT = 300 * kj::SECONDS;
+// Time for the answer to arrive after the server has used up what we announced.
+constexpr kj::Duration ANSWER_SLACK = 10 * kj::SECONDS;
+constexpr kj::Duration FIRST_POLL = 20 * kj::MILLISECONDS;
+constexpr kj::Duration MAX_POLL = 500 * kj::MILLISECONDS;
+// How long a creation whose answer was lost may take to show up by its name.
+constexpr kj::Duration APPEAR_TIMEOUT = 15 * kj::SECONDS;
+// Far above any account's size: ends a server's endless chain of pages.
+constexpr unsigned MAX_PAGES = 10000;
+
+bool isFinal(kj::StringPtr status) {
+  return status == wire::TERMINATED || status == wire::TIMEOUT || status == "failed" || status == "error";
+}
+
+bool isSettled(kj::StringPtr status) {
+  return status == wire::RUNNING || status == wire::SUSPENDED || isFinal(status);
+}
+
+class Poll {
+ public:
+  Poll(kj::Timer& timer, kj::Duration limit) : timer(timer), deadline(timer.now() + limit) {}
+
+  bool over() const { return timer.now() >= deadline; }
+  kj::Promise<void> wait() {
+    auto delay = next;
+    next = kj::min(next * 3 / 2, MAX_POLL);
+    return timer.afterDelay(delay);
+  }
+
+ private:
+  kj::Timer& timer;
+  kj::TimePoint deadline;
+  kj::Duration next = FIRST_POLL;
+};
+
+class ClientImpl final : public Client {
+ public:
+  ClientImpl(Config configuration, HttpClient& http, kj::Timer& timer)
+      : config(kj::mv(configuration)), base(lifecycleUrl(config)), transport(config, http, timer), timer(timer) {}
+
+  kj::Promise<Sandbox> create(CreateRequest request) override {
+    auto name = kj::heapString(request.name);
+    auto call = lifecycle("POST", wire::SANDBOXES, kj::str("create the sandbox"));
+    call.effect = Effect::ONCE;
+    call.json(toJson(request, config));
+    // A creation that took too long is answered 504 with the sandbox that came too late.
+    call.alsoAccept = 504;
+
+    kj::Maybe<Sandbox> created;
+    kj::Maybe<kj::Exception> error;
+    bool late = false;
+    try {
+      auto answer = co_await transport.fetch(kj::mv(call));
+      late = answer.status == 504;
+      created = parseSandbox(answer.body.asChars());
+    } catch (kj::Exception& e) {
+      error = kj::mv(e);
+    }
+
+    KJ_IF_MAYBE(e, error) {
+      auto failure = failureOf(*e);
+      bool mayExist = late || kindOf(*e) == ErrorKind::INTERRUPTED || failure.status == 409;
+      if (!mayExist || name.size() == 0) kj::throwFatalException(kj::mv(*e));
+      KJ_IF_MAYBE(found, co_await appear(kj::mv(name))) co_return kj::mv(*found);
+      kj::throwFatalException(kj::mv(*e));
+    }
+
+    auto& sandbox = KJ_ASSERT_NONNULL(created);
+    if (sandbox.name.size() == 0) sandbox.name = kj::mv(name);
+    if (late || sandbox.status == wire::TIMEOUT) {
+      co_await removeQuietly(kj::heapString(sandbox.id));
+      throwError(ErrorKind::UNAVAILABLE,
+                 "the sandbox took too long to start and was removed again; nothing is left of it.");
+    }
+    if (sandbox.status == wire::RUNNING) co_return kj::mv(sandbox);
+
+    auto id = kj::heapString(sandbox.id);
+    auto reason = kj::heapString(sandbox.reason);
+    if (!isFinal(sandbox.status)) {
+      try {
+        KJ_IF_MAYBE(settled, co_await settle(kj::heapString(id))) {
+          if (settled->status == wire::RUNNING) co_return kj::mv(*settled);
+          reason = kj::heapString(settled->reason);
+        }
+      } catch (kj::Exception& e) {
+        error = kj::mv(e);
+      }
+    }
+    // What was made goes away again and frees its name; the first error is the one to tell.
+    co_await removeQuietly(kj::mv(id));
+    KJ_IF_MAYBE(e, error) kj::throwFatalException(kj::mv(*e));
+    throwError(ErrorKind::FAILED,
+               kj::str("the new sandbox did not start", reason.size() > 0 ? ": " : "", reason, "."));
+  }
+
+  kj::Promise<kj::Maybe<Sandbox>> get(kj::String idOrName) override {
+    auto call = lifecycle("GET", path(idOrName), kj::str("look up the sandbox"));
+    kj::Maybe<kj::Exception> error;
+    try {
+      auto answer = co_await transport.fetch(kj::mv(call));
+      co_return kj::Maybe<Sandbox>(parseSandbox(answer.body.asChars()));
+    } catch (kj::Exception& e) {
+      error = kj::mv(e);
+    }
+    auto& e = KJ_ASSERT_NONNULL(error);
+    if (failureOf(e).status == 404) co_return kj::Maybe<Sandbox>(nullptr);
+    kj::throwFatalException(kj::mv(e));
+  }
+
+  kj::Promise<kj::Array<Sandbox>> list() override {
+    kj::Vector<Sandbox> all;
+    kj::String cursor;
+    for (unsigned pages = 0; pages < MAX_PAGES; ++pages) {
+      auto query = cursor.size() == 0 ? kj::str("?limit=100")
+                                      : kj::str("?limit=100&cursor=", percentEncode(cursor));
+      auto answer = co_await transport.fetch(
+          lifecycle("GET", kj::str(wire::SANDBOXES, query), kj::str("list the sandboxes")));
+      auto page = parseSandboxPage(answer.body.asChars());
+      for (auto& sandbox : page.sandboxes) all.add(kj::mv(sandbox));
+      if (page.nextCursor.size() == 0 || page.nextCursor == cursor) co_return all.releaseAsArray();
+      cursor = kj::mv(page.nextCursor);
+    }
+    throwError(ErrorKind::FAILED, "TensorLake's list of sandboxes does not end.");
+  }
+
+  kj::Promise<void> remove(kj::String idOrName) override {
+    auto call = lifecycle("DELETE", path(idOrName), kj::str("delete the sandbox"));
+    kj::Maybe<kj::Exception> error;
+    try {
+      co_await transport.fetch(kj::mv(call));
+      co_return;
+    } catch (kj::Exception& e) {
+      error = kj::mv(e);
+    }
+    auto& e = KJ_ASSERT_NONNULL(error);
+    if (failureOf(e).status != 404) kj::throwFatalException(kj::mv(e));
+  }
+
+  kj::Promise<Sandbox> suspend(kj::String idOrName) override {
+    auto call = lifecycle("POST", kj::str(path(idOrName), "/suspend"), kj::str("suspend the sandbox"));
+    co_await transport.fetch(kj::mv(call));
+    co_return co_await reach(kj::mv(idOrName), wire::SUSPENDED);
+  }
+
+  kj::Promise<Sandbox> resume(kj::String idOrName) override {
+    auto call = lifecycle("POST", kj::str(path(idOrName), "/resume"), kj::str("resume the sandbox"));
+    kj::Maybe<kj::Exception> error;
+    try {
+      co_await transport.fetch(kj::mv(call));
+    } catch (kj::Exception& e) {
+      error = kj::mv(e);
+    }
+    KJ_IF_MAYBE(e, error) {
+      // Refused while it is still being suspended, or because somebody else was faster.
+      if (failureOf(*e).status != 400) kj::throwFatalException(kj::mv(*e));
+      KJ_IF_MAYBE(now, co_await settle(kj::heapString(idOrName))) {
+        if (now->status == wire::RUNNING) co_return kj::mv(*now);
+        if (now->status != wire::SUSPENDED) kj::throwFatalException(kj::mv(*e));
+      } else {
+        kj::throwFatalException(kj::mv(*e));
+      }
+      co_await transport.fetch(
+          lifecycle("POST", kj::str(path(idOrName), "/resume"), kj::str("resume the sandbox")));
+    }
+    // The look-up that sees it running also brings its new routing.
+    co_return co_await reach(kj::mv(idOrName), wire::RUNNING);
+  }
+
+  kj::Promise<kj::Maybe<Sandbox>> settle(kj::String idOrName) override {
+    Poll poll(timer, LIFECYCLE_TIMEOUT);
+    for (;;) {
+      auto found = co_await get(kj::heapString(idOrName));
+      KJ_IF_MAYBE(sandbox, found) {
+        if (isSettled(sandbox->status)) co_return kj::mv(found);
+        if (poll.over()) {
+          throwError(ErrorKind::UNAVAILABLE,
+                     kj::str("the sandbox is still ", sandbox->status, " after ",
+                             LIFECYCLE_TIMEOUT / kj::SECONDS, " s."));
+        }
+      } else {
+        co_return kj::Maybe<Sandbox>(nullptr);
+      }
+      co_await poll.wait();
+    }
+  }
+
+  kj::Own<DataPlane> connect(const Sandbox& sandbox) override {
+    return newDataPlane(config, transport, sandbox);
+  }
+
+ private:
+  Config config;
+  kj::String base;
+  Transport transport;
+  kj::Timer& timer;
+
+  static kj::String path(kj::StringPtr idOrName) {
+    return kj::str(wire::SANDBOXES, "/", percentEncode(idOrName));
+  }
+
+  Call lifecycle(kj::StringPtr method, kj::StringPtr pathAndQuery, kj::String what) {
+    Call call;
+    call.method = method;
+    call.url = kj::str(base, pathAndQuery);
+    call.what = kj::mv(what);
+    call.announcedTimeout = LIFECYCLE_TIMEOUT;
+    call.answerTimeout = LIFECYCLE_TIMEOUT + ANSWER_SLACK;
+    return call;
+  }
+
+  // Polls until the sandbox has this status.
+  kj::Promise<Sandbox> reach(kj::String idOrName, kj::StringPtr status) {
+    Poll poll(timer, LIFECYCLE_TIMEOUT);
+    for (;;) {
+      KJ_IF_MAYBE(sandbox, co_await get(kj::heapString(idOrName))) {
+        if (sandbox->status == status) co_return kj::mv(*sandbox);
+        if (isFinal(sandbox->status)) throwError(ErrorKind::NOT_FOUND, "the sandbox has ended.");
+        if (poll.over()) {
+          throwError(ErrorKind::UNAVAILABLE, kj::str("the sandbox is still ", sandbox->status, " instead of ", status,
+                                                     " after ", LIFECYCLE_TIMEOUT / kj::SECONDS, " s."));
+        }
+      } else {
+        throwError(ErrorKind::NOT_FOUND, "the sandbox no longer exists.");
+      }
+      co_await poll.wait();
+    }
+  }
+
+  // A sandbox of this name that is alive, waiting for one that is still being made; none if there is none after a while.
+  kj::Promise<kj::Maybe<Sandbox>> appear(kj::String name) {
+    Poll poll(timer, APPEAR_TIMEOUT);
+    for (;;) {
+      auto found = co_await settle(kj::heapString(name));
+      KJ_IF_MAYBE(sandbox, found) {
+        if (!isFinal(sandbox->status)) co_return kj::mv(found);
+      }
+      if (poll.over()) co_return kj::Maybe<Sandbox>(nullptr);
+      co_await poll.wait();
+    }
+  }
+
+  kj::Promise<void> removeQuietly(kj::String id) {
+    try {
+      co_await remove(kj::mv(id));
+    } catch (kj::Exception& e) {
+      KJ_LOG(WARNING, "a sandbox that did not start could not be removed", textOf(e));
+    }
+  }
+};
+
+}  // namespace
+
+Sandbox Sandbox::clone() const {
+  return {kj::heapString(id),  kj::heapString(name),        kj::heapString(status),
+          kj::heapString(url), kj::heapString(routingHint), kj::heapString(reason),
+          createdAt};
+}
+
+kj::Own<Client> newClient(Config config, HttpClient& http, kj::Timer& timer) {
+  return kj::heap<ClientImpl>(kj::mv(config), http, timer);
+}
+
+}  // namespace sandbridge::tensorlake

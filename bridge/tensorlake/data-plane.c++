@@ -1,0 +1,252 @@
+#include "tensorlake/data-plane.h"
+
+#include "base/coroutine.h"
+#include "base/error.h"
+#include "tensorlake/messages.h"
+#include "tensorlake/wire.h"
+
+#include <string.h>
+
+#include <deque>
+
+namespace sandbridge::tensorlake {
+
+namespace {
+
+// A sandbox that sleeps is woken by the request itself.
+constexpr kj::Duration WAKE_TIMEOUT = 120 * kj::SECONDS;
+constexpr kj::Duration HEALTH_TIMEOUT = 10 * kj::SECONDS;
+
+class ProcessEventsImpl final : public ProcessEvents {
+ public:
+  ProcessEventsImpl(HttpClient::Response response, bool toCompletion)
+      : response(kj::mv(response)), toCompletion(toCompletion), buffer(kj::heapArray<kj::byte>(32u << 10)) {}
+
+  kj::Promise<kj::Maybe<ProcessEvent>> next() override {
+    for (;;) {
+      while (!parsed.empty()) {
+        auto raw = kj::mv(parsed.front());
+        parsed.pop_front();
+        if (ended) continue;
+        auto event = parseProcessEvent(raw);
+        KJ_IF_MAYBE(e, event) {
+          ended = toCompletion ? e->kind == ProcessEvent::EXITED || e->kind == ProcessEvent::SIGNALED
+                               : e->kind == ProcessEvent::END_OF_LOG;
+          co_return kj::mv(event);
+        }
+      }
+      size_t count = 0;
+      kj::Maybe<kj::Exception> error;
+      try {
+        count = co_await response.body->tryRead(buffer.begin(), 1, buffer.size());
+      } catch (kj::Exception& e) {
+        error = kj::mv(e);
+      }
+      KJ_IF_MAYBE(e, error) {
+        if (ended) co_return kj::Maybe<ProcessEvent>(nullptr);
+        throwError(ErrorKind::INTERRUPTED, kj::str("the connection to the sandbox broke while the command ran: ",
+                                                   textOf(*e), ". Whether the command ended is not known."));
+      }
+      if (count == 0) {
+        if (ended) co_return kj::Maybe<ProcessEvent>(nullptr);
+        throwError(ErrorKind::INTERRUPTED, "TensorLake's event stream ended without telling how the command ended.");
+      }
+      kj::Vector<StreamEvent> events;
+      parser.feed(buffer.slice(0, count), events);
+      for (auto& event : events) parsed.push_back(kj::mv(event));
+    }
+  }
+
+ private:
+  HttpClient::Response response;
+  bool toCompletion;
+  bool ended = false;
+  kj::Array<kj::byte> buffer;
+  EventStreamParser parser;
+  std::deque<StreamEvent> parsed;
+};
+
+class DataPlaneImpl final : public DataPlane {
+ public:
+  DataPlaneImpl(const Config& config, Transport& transport, const Sandbox& sandbox)
+      : transport(transport) {
+    auto given = sandbox.url.size() > 0 ? kj::StringPtr(sandbox.url) : kj::StringPtr(config.sandboxProxyUrl);
+    if (given.size() == 0) {
+      throwError(ErrorKind::FAILED, "TensorLake named no address for the sandbox, and TENSORLAKE_SANDBOX_PROXY_URL is "
+                                    "not set; guessing one could send the key to a stranger.");
+    }
+    auto url = parseUrl(given);
+    if (isLocalhost(url.host)) {
+      base = kj::str(url.scheme, "://", url.host, url.port, url.path);
+      addHeader("Host", kj::str(sandbox.id, wire::LOCAL_HOST_SUFFIX));
+    } else {
+      if (url.scheme != "https" && config.apiUrl.startsWith("https://")) {
+        throwError(ErrorKind::FAILED, kj::str("TensorLake named an address without encryption for the sandbox, on ",
+                                              url.host, "; the key is not sent there."));
+      }
+      base = kj::str(url.scheme, "://", url.host, url.port);
+      addHeader(wire::SANDBOX_ID, kj::heapString(sandbox.id));
+    }
+    if (sandbox.routingHint.size() > 0) addHeader(wire::ROUTE_HINT, kj::heapString(sandbox.routingHint));
+  }
+
+  kj::Promise<kj::Own<ProcessEvents>> run(ProcessRequest request) override {
+    auto call = make("POST", kj::heapString(wire::RUN), "run the command");
+    call.effect = Effect::ONCE;
+    call.accept = "text/event-stream";
+    call.answerTimeout = WAKE_TIMEOUT;
+    call.json(toJson(request));
+    return stream(kj::mv(call), true);
+  }
+
+  kj::Promise<ProcessInfo> start(ProcessRequest request) override {
+    auto call = make("POST", kj::heapString(wire::PROCESSES), "start the process");
+    call.effect = Effect::ONCE;
+    call.answerTimeout = WAKE_TIMEOUT;
+    call.json(toJson(request));
+    return transport.fetch(kj::mv(call)).then([](Transport::Answer&& answer) {
+      return parseProcess(answer.body.asChars());
+    });
+  }
+
+  kj::Promise<kj::Array<ProcessInfo>> processes() override {
+    auto call = make("GET", kj::heapString(wire::PROCESSES), "list the processes");
+    return transport.fetch(kj::mv(call)).then([](Transport::Answer&& answer) {
+      return parseProcesses(answer.body.asChars());
+    });
+  }
+
+  kj::Promise<ProcessInfo> process(uint32_t pid) override {
+    auto call = make("GET", processPath(pid, ""), "look up the process");
+    return transport.fetch(kj::mv(call)).then([](Transport::Answer&& answer) {
+      return parseProcess(answer.body.asChars());
+    });
+  }
+
+  kj::Promise<kj::Own<ProcessEvents>> follow(uint32_t pid, Log log) override {
+    kj::StringPtr name = log == Log::STDOUT ? "/stdout/follow" : log == Log::STDERR ? "/stderr/follow"
+                                                                                   : "/output/follow";
+    auto call = make("GET", processPath(pid, name), "follow the process");
+    call.accept = "text/event-stream";
+    return stream(kj::mv(call), false);
+  }
+
+  kj::Promise<void> signal(uint32_t pid, int number) override {
+    auto call = make("POST", processPath(pid, "/signal"), "signal the process");
+    call.effect = Effect::ONCE;
+    call.json(signalJson(number));
+    return transport.fetch(kj::mv(call)).ignoreResult();
+  }
+
+  kj::Promise<void> kill(uint32_t pid) override {
+    return transport.fetch(make("DELETE", processPath(pid, ""), "kill the process")).ignoreResult();
+  }
+
+  kj::Promise<void> writeStdin(uint32_t pid, kj::Array<const kj::byte> bytes) override {
+    auto call = make("POST", processPath(pid, "/stdin"), "write to the process");
+    call.effect = Effect::ONCE;
+    call.body.init<kj::Array<const kj::byte>>(kj::mv(bytes));
+    return transport.fetch(kj::mv(call)).ignoreResult();
+  }
+
+  kj::Promise<void> closeStdin(uint32_t pid) override {
+    return transport.fetch(make("POST", processPath(pid, "/stdin/close"), "close the process's input"))
+        .ignoreResult();
+  }
+
+  kj::Promise<kj::Own<kj::AsyncInputStream>> readFile(kj::String path) override {
+    auto call = make("GET", filePath(wire::FILES, path), kj::str("read ", path));
+    return transport.send(kj::mv(call)).then([](HttpClient::Response&& response) {
+      return kj::mv(response.body);
+    });
+  }
+
+  kj::Promise<void> writeFile(kj::String path, kj::Own<kj::AsyncInputStream> content,
+                              uint64_t size) override {
+    auto call = make("PUT", filePath(wire::FILES, path), kj::str("write ", path));
+    if (size > 0) call.body.init<HttpClient::StreamBody>(HttpClient::StreamBody{kj::mv(content), size});
+    // The answer comes after the body, and the body takes as long as it takes; a connection that stands still is
+    // the HTTP client's to notice.
+    call.answerTimeout = 60 * kj::SECONDS + static_cast<int64_t>(size >> 16) * kj::SECONDS;
+    return transport.fetch(kj::mv(call)).ignoreResult();
+  }
+
+  kj::Promise<void> writeFile(kj::String path, kj::Array<const kj::byte> content) override {
+    auto call = make("PUT", filePath(wire::FILES, path), kj::str("write ", path));
+    call.answerTimeout = 60 * kj::SECONDS + static_cast<int64_t>(content.size() >> 16) * kj::SECONDS;
+    if (content.size() > 0) call.body.init<kj::Array<const kj::byte>>(kj::mv(content));
+    return transport.fetch(kj::mv(call)).ignoreResult();
+  }
+
+  kj::Promise<void> deleteFile(kj::String path) override {
+    return transport.fetch(make("DELETE", filePath(wire::FILES, path), kj::str("delete ", path)))
+        .ignoreResult();
+  }
+
+  kj::Promise<kj::Array<FileEntry>> listFiles(kj::String path) override {
+    auto call = make("GET", filePath(wire::FILES_LIST, path), kj::str("list ", path));
+    return transport.fetch(kj::mv(call)).then([](Transport::Answer&& answer) {
+      return parseFiles(answer.body.asChars());
+    });
+  }
+
+  kj::Promise<void> health() override {
+    auto call = make("GET", kj::heapString(wire::HEALTH), "reach the sandbox");
+    call.answerTimeout = HEALTH_TIMEOUT;
+    return transport.fetch(kj::mv(call)).ignoreResult();
+  }
+
+ private:
+  Transport& transport;
+  kj::String base;
+  kj::Vector<HttpClient::Header> headers;
+
+  void addHeader(kj::StringPtr name, kj::String value) {
+    for (char c : value) {
+      if (static_cast<kj::byte>(c) < ' ' || c == '\x7f') {
+        throwError(ErrorKind::FAILED, "TensorLake's description of the sandbox holds control characters.");
+      }
+    }
+    headers.add(HttpClient::Header{kj::heapString(name), kj::mv(value)});
+  }
+
+  Call make(kj::StringPtr method, kj::String path, kj::StringPtr what) {
+    Call call;
+    call.method = method;
+    call.url = kj::str(base, path);
+    call.what = kj::heapString(what);
+    for (auto& header : headers) {
+      call.headers.add(HttpClient::Header{kj::heapString(header.name), kj::heapString(header.value)});
+    }
+    return call;
+  }
+
+  static kj::String processPath(uint32_t pid, kj::StringPtr rest) {
+    return kj::str(wire::PROCESSES, "/", pid, rest);
+  }
+  static kj::String filePath(kj::StringPtr base, kj::StringPtr path) {
+    return kj::str(base, "?path=", percentEncode(path));
+  }
+
+  kj::Promise<kj::Own<ProcessEvents>> stream(Call call, bool toCompletion) {
+    return transport.send(kj::mv(call))
+        .then([toCompletion](HttpClient::Response&& response) -> kj::Own<ProcessEvents> {
+          auto type = response.header("content-type");
+          bool right = false;
+          KJ_IF_MAYBE(t, type) right = strstr(t->cStr(), "text/event-stream") != nullptr;
+          if (!right) {
+            throwError(toCompletion ? ErrorKind::INTERRUPTED : ErrorKind::FAILED,
+                       "TensorLake answered with something other than an event stream.");
+          }
+          return kj::heap<ProcessEventsImpl>(kj::mv(response), toCompletion);
+        });
+  }
+};
+
+}  // namespace
+
+kj::Own<DataPlane> newDataPlane(const Config& config, Transport& transport, const Sandbox& sandbox) {
+  return kj::heap<DataPlaneImpl>(config, transport, sandbox);
+}
+
+}  // namespace sandbridge::tensorlake

@@ -1,0 +1,195 @@
+#include "tensorlake/messages.h"
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace sandbridge::tensorlake {
+
+namespace {
+
+JsonDocument parse(kj::ArrayPtr<const char> text) {
+  auto parsed = tryParseJson(text);
+  KJ_IF_MAYBE (document, parsed) {
+    if (document->IsObject()) return kj::mv(*document);
+  }
+  throwError(ErrorKind::FAILED, "TensorLake's answer is not the JSON object that was expected.");
+}
+
+kj::String text(const JsonValue& object, kj::StringPtr name) {
+  return kj::heapString(getString(object, name).orDefault(nullptr));
+}
+
+const JsonValue& list(const JsonValue& object, kj::StringPtr name) {
+  KJ_IF_MAYBE (value, getArray(object, name)) return *value;
+  throwError(ErrorKind::FAILED, kj::str("TensorLake's answer has no list \"", name, "\"."));
+}
+
+Sandbox readSandbox(const JsonValue& json) {
+  Sandbox sandbox;
+  if (json.IsObject()) {
+    sandbox.id = text(json, "sandbox_id");
+    if (sandbox.id.size() == 0) sandbox.id = text(json, "id");
+    sandbox.status = text(json, "status");
+  }
+  if (sandbox.id.size() == 0 || sandbox.status.size() == 0) {
+    throwError(ErrorKind::FAILED, "TensorLake described a sandbox without an id or a status.");
+  }
+  sandbox.name = text(json, "name");
+  sandbox.url = text(json, "sandbox_url");
+  sandbox.routingHint = text(json, "routing_hint");
+  for (auto name : {"error_details", "termination_reason", "reason", "pending_reason"}) {
+    if (sandbox.reason.size() == 0) sandbox.reason = text(json, name);
+  }
+  sandbox.createdAt = getInt(json, "created_at").orDefault(0);
+  return sandbox;
+}
+
+ProcessInfo readProcess(const JsonValue& json) {
+  ProcessInfo info;
+  bool complete = false;
+  if (json.IsObject()) {
+    KJ_IF_MAYBE(pid, getInt(json, "pid")) {
+      info.pid = static_cast<uint32_t>(*pid);
+      complete = *pid > 0 && *pid <= 0x7fffffff;
+    }
+    info.status = text(json, "status");
+  }
+  if (!complete || info.status.size() == 0) {
+    throwError(ErrorKind::FAILED, "TensorLake described a process without a pid or a status.");
+  }
+  KJ_IF_MAYBE(code, getInt(json, "exit_code")) info.exitCode = static_cast<int>(*code);
+  KJ_IF_MAYBE(number, getInt(json, "signal")) info.signal = static_cast<int>(*number);
+  return info;
+}
+
+// Cut, and freed of what could disturb a terminal or a log line.
+kj::String oneLine(kj::ArrayPtr<const char> raw) {
+  constexpr size_t LIMIT = 500;
+  kj::Vector<char> out;
+  for (char c : raw) {
+    if (out.size() >= LIMIT) break;
+    bool blank = static_cast<kj::byte>(c) <= ' ' || c == '\x7f';
+    if (!blank) {
+      out.add(c);
+    } else if (out.size() > 0 && out.back() != ' ') {
+      out.add(' ');
+    }
+  }
+  while (out.size() > 0 && out.back() == ' ') out.removeLast();
+  return toValidUtf8(out.asPtr());
+}
+
+}  // namespace
+
+kj::String toJson(const CreateRequest& request, const Config& defaults) {
+  JsonWriter json;
+  json.beginObject();
+  auto& image = request.image.size() > 0 ? request.image : defaults.image;
+  if (image.size() > 0) json.field("image", image);
+  json.key("resources").beginObject();
+  json.field("cpus", request.cpus > 0 ? request.cpus : defaults.cpus);
+  json.field("memory_mb", request.memoryMb > 0 ? request.memoryMb : defaults.memoryMb);
+  json.field("disk_mb", request.diskMb > 0 ? request.diskMb : defaults.diskMb);
+  json.endObject();
+  if (request.timeoutSecs > 0) json.field("timeout_secs", request.timeoutSecs);
+  if (request.name.size() > 0) json.field("name", request.name);
+  json.endObject();
+  return json.finish();
+}
+
+kj::String toJson(const ProcessRequest& request) {
+  JsonWriter json;
+  json.beginObject().field("command", request.command).key("args").beginArray();
+  for (auto& arg : request.args) json.value(arg);
+  json.endArray();
+  if (request.environmentNames.size() > 0) {
+    json.key("env").beginObject();
+    for (auto i : kj::indices(request.environmentNames)) {
+      json.field(request.environmentNames[i], request.environmentValues[i]);
+    }
+    json.endObject();
+  }
+  if (request.workingDir.size() > 0) json.field("working_dir", request.workingDir);
+  if (request.user.size() > 0) json.field("user", request.user);
+  if (request.pipeStdin) json.field("stdin_mode", "pipe");
+  json.endObject();
+  return json.finish();
+}
+
+kj::String signalJson(int number) { return kj::str("{\"signal\":", number, "}"); }
+
+Sandbox parseSandbox(kj::ArrayPtr<const char> json) { return readSandbox(parse(json)); }
+
+SandboxPage parseSandboxPage(kj::ArrayPtr<const char> json) {
+  auto document = parse(json);
+  kj::Vector<Sandbox> sandboxes;
+  for (auto& item : list(document, "sandboxes").GetArray()) sandboxes.add(readSandbox(item));
+  return {sandboxes.releaseAsArray(), text(document, "next_cursor")};
+}
+
+ProcessInfo parseProcess(kj::ArrayPtr<const char> json) { return readProcess(parse(json)); }
+
+kj::Array<ProcessInfo> parseProcesses(kj::ArrayPtr<const char> json) {
+  auto document = parse(json);
+  kj::Vector<ProcessInfo> processes;
+  for (auto& item : list(document, "processes").GetArray()) processes.add(readProcess(item));
+  return processes.releaseAsArray();
+}
+
+kj::Array<FileEntry> parseFiles(kj::ArrayPtr<const char> json) {
+  auto document = parse(json);
+  kj::Vector<FileEntry> files;
+  for (auto& item : list(document, "entries").GetArray()) {
+    if (!item.IsObject()) continue;
+    FileEntry entry;
+    entry.name = text(item, "name");
+    entry.isDirectory = getBool(item, "is_dir").orDefault(false);
+    entry.size = kj::max(getInt(item, "size").orDefault(0), int64_t(0));
+    entry.modifiedAt = getInt(item, "modified_at").orDefault(0);
+    files.add(kj::mv(entry));
+  }
+  return files.releaseAsArray();
+}
+
+kj::Maybe<ProcessEvent> parseProcessEvent(const StreamEvent& event) {
+  if (event.name == "eof") return ProcessEvent{ProcessEvent::END_OF_LOG};
+
+  auto parsed = tryParseJson(event.data);
+  KJ_IF_MAYBE (json, parsed) {
+    if (!json->IsObject()) return nullptr;
+    KJ_IF_MAYBE (line, getString(*json, "line")) {
+      bool error = text(*json, "stream") == "stderr";
+      return ProcessEvent{error ? ProcessEvent::STDERR_LINE : ProcessEvent::STDOUT_LINE,
+                          kj::heapString(*line)};
+    }
+    KJ_IF_MAYBE (code, getInt(*json, "exit_code")) {
+      return ProcessEvent{ProcessEvent::EXITED, kj::String(), static_cast<int>(*code)};
+    }
+    KJ_IF_MAYBE (number, getInt(*json, "signal")) {
+      return ProcessEvent{ProcessEvent::SIGNALED, kj::String(), static_cast<int>(*number)};
+    }
+    KJ_IF_MAYBE (pid, getInt(*json, "pid")) {
+      return ProcessEvent{ProcessEvent::STARTED, kj::String(), static_cast<int>(*pid)};
+    }
+    if (getMember(*json, "error") != nullptr) {
+      throwError(ErrorKind::INTERRUPTED,
+                 kj::str("TensorLake lost sight of the command: ", parseError(event.data).text));
+    }
+    return nullptr;
+  }
+  throwError(ErrorKind::INTERRUPTED,
+             "TensorLake's event stream holds malformed JSON; whether the command ended is not known.");
+}
+
+ErrorBody parseError(kj::ArrayPtr<const char> body) {
+  auto parsed = tryParseJson(body);
+  KJ_IF_MAYBE (json, parsed) {
+    auto code = oneLine(text(*json, "code"));
+    auto error = oneLine(text(*json, "error"));
+    if (error.size() == 0) error = oneLine(text(*json, "message"));
+    if (error.size() > 0 || code.size() > 0) return {kj::mv(error), kj::mv(code)};
+  }
+  return {oneLine(body), kj::String()};
+}
+
+}  // namespace sandbridge::tensorlake
