@@ -1,0 +1,92 @@
+// `config`: opens what the user's configuration keeps closed for as long as this plugin is not there, and turns away what
+// would act on OpenCode's machine.
+//
+// OpenCode goes on without a plugin that fails to load, with its own tools on its own machine. Therefore the user's
+// configuration denies everything by a rule that this plugin recognises and takes out (README.md shows it):
+//   "permission": { "*": { "*": "deny", "-": "allow" } }
+// A plain "deny" would also hide our tools. The rule for "-" is the last one, and matches no real question.
+import { accessSync, constants } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Hooks } from "@opencode-ai/plugin";
+import { isAllowed, type Options } from "../host/options.ts";
+
+type Rules = Record<string, unknown>;
+
+/** Questions that our tools ask. */
+const OURS = new Set(["*", "bash", "read", "edit", "glob", "grep", "external_directory"]);
+
+/** Tools that would show the machine of OpenCode: not offered to the model. `tool.execute.before` refuses them too. */
+const HIDDEN = ["skill", "lsp", "list"];
+
+export function configHook(options: Options): NonNullable<Hooks["config"]> {
+  return async (config) => {
+    const settings: Rules = config as Rules;
+    const permission = openPermissions(settings["permission"], options.permission);
+    for (const tool of HIDDEN) {
+      if (!isAllowed(tool, options)) permission[tool] = "deny";
+    }
+    settings["permission"] = permission;
+    for (const agents of [settings["agent"], settings["mode"]]) {
+      if (!isRules(agents)) continue;
+      for (const agent of Object.values(agents)) {
+        if (!isRules(agent) || agent["permission"] === undefined) continue;
+        agent["permission"] = openPermissions(agent["permission"], options.permission);
+      }
+    }
+    settings["shell"] = sandboxShell();
+    // These would watch, change or start things on OpenCode's machine, where the session's files are not.
+    settings["snapshot"] = false;
+    settings["lsp"] = false;
+    settings["formatter"] = false;
+  };
+}
+
+/**
+ * The rules without the closed block: where it was, the user's rules from the plugin's options stand, or what the block
+ * says for "-" ("allow" leaves the matter to OpenCode's defaults).
+ */
+export function openPermissions(given: unknown, wanted: Readonly<Rules>): Rules {
+  if (typeof given === "string") given = { "*": given };
+  if (!isRules(given)) return { ...wanted };
+  const opened: Rules = {};
+  for (const [name, rules] of Object.entries(given)) {
+    const mark = OURS.has(name) ? closedMark(rules) : undefined;
+    if (mark === undefined) {
+      opened[name] = rules;
+    } else if (Object.hasOwn(wanted, name)) {
+      opened[name] = wanted[name];
+    } else if (mark !== "allow") {
+      opened[name] = mark;
+    }
+  }
+  for (const [name, rules] of Object.entries(wanted)) {
+    if (!Object.hasOwn(given, name)) opened[name] = rules;
+  }
+  return opened;
+}
+
+/** What stands for "-" in `{"*": "deny", "-": ...}`; nothing for any other rules. */
+function closedMark(rules: unknown): string | undefined {
+  if (!isRules(rules)) return undefined;
+  const keys = Object.keys(rules);
+  if (keys.length !== 2 || keys[0] !== "*" || keys[1] !== "-" || rules["*"] !== "deny") return undefined;
+  return typeof rules["-"] === "string" ? rules["-"] : undefined;
+}
+
+function isRules(value: unknown): value is Rules {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * What OpenCode starts in place of a shell for `!command`. OpenCode falls back to a real one where it cannot
+ * execute this file, so where that is so, something that can be executed and does nothing takes its place.
+ */
+export function sandboxShell(): string {
+  const path = fileURLToPath(new URL("../../bin/sandbridge-shell", import.meta.url));
+  try {
+    accessSync(path, constants.X_OK);
+    return path;
+  } catch {
+    return "/bin/false";
+  }
+}

@@ -1,0 +1,36 @@
+// `tool.execute.before`: lets only tools run that are known to leave OpenCode's machine alone. A later version of
+// OpenCode, another plugin or an MCP server may bring one that does not.
+import type { Hooks } from "@opencode-ai/plugin";
+import { isAllowed, type Options } from "../host/options.ts";
+import { definitions } from "../tools/definitions.ts";
+
+/** They act on the session, the model or the network. */
+const HARMLESS = new Set([
+  "task", "todowrite", "webfetch", "websearch", "question", "invalid", "StructuredOutput", //
+]);
+
+const SANDBOXED = new Set(definitions.map(({ id }) => id));
+
+/** The form in which OpenCode finds `@file` in a prompt. */
+const MENTION = /(?<![\w`])@(\.?[^\s`,.]*(?:\.[^\s`,.]+)*)/g;
+
+export function toolBeforeHook(options: Options): NonNullable<Hooks["tool.execute.before"]> {
+  return async ({ tool }, output) => {
+    if (!SANDBOXED.has(tool) && !HARMLESS.has(tool) && !isAllowed(tool, options)) throw refusal(tool);
+    if (tool === "task") hideMentions(output.args);
+  };
+}
+
+function refusal(tool: string): Error {
+  return new Error(
+    `The tool "${tool}" is closed: it would act outside of this session's sandbox. Use ${[...SANDBOXED].join(", ")} ` +
+      `instead, which act inside. (The user can open it with "allowTools" in the options of opencode-sandbridge.)`,
+  );
+}
+
+/** OpenCode would read the files that a subagent's prompt mentions from its own machine, whoever wrote the prompt. */
+function hideMentions(args: unknown): void {
+  if (typeof args !== "object" || args === null || !("prompt" in args)) return;
+  if (typeof args.prompt !== "string") return;
+  args.prompt = args.prompt.replace(MENTION, (mention) => `\`${mention}\``);
+}

@@ -1,0 +1,47 @@
+// The plugin's options: the second element of its entry in `opencode.json`.
+
+export interface Options {
+  url?: string;
+  token?: string;
+  tokenFile?: string;
+  /** Tools beyond the known ones that may run, though they act on OpenCode's machine; `name*` allows a prefix. */
+  allowTools: readonly string[];
+  /** The user's permission rules for the sandbox's tools, in OpenCode's form; they take the place of the closed block. */
+  permission: Readonly<Record<string, unknown>>;
+}
+
+/** Throws a sentence for people about the first thing that is wrong. */
+export function readOptions(given: Readonly<Record<string, unknown>> | undefined): Options {
+  const options: Options = { allowTools: [], permission: {} };
+  for (const [name, value] of Object.entries(given ?? {})) {
+    switch (name) {
+      case "url":
+      case "token":
+      case "tokenFile":
+        if (typeof value !== "string") throw new Error(`option "${name}" must be a string`);
+        options[name] = value;
+        break;
+      case "allowTools":
+        if (!Array.isArray(value) || !value.every((tool) => typeof tool === "string")) {
+          throw new Error('option "allowTools" must be a list of tool names');
+        }
+        options.allowTools = value;
+        break;
+      case "permission":
+        if (typeof value !== "object" || value === null || Array.isArray(value)) {
+          throw new Error('option "permission" must be an object, as "permission" in opencode.json');
+        }
+        options.permission = { ...value };
+        break;
+      default:
+        throw new Error(`there is no option "${name}"`);
+    }
+  }
+  return options;
+}
+
+export function isAllowed(tool: string, options: Options): boolean {
+  return options.allowTools.some((allowed) =>
+    allowed.endsWith("*") ? tool.startsWith(allowed.slice(0, -1)) : tool === allowed,
+  );
+}

@@ -1,0 +1,32 @@
+// The plugin at work: puts the parts together for one instance of OpenCode, that is, one directory.
+import type { Hooks, PluginInput } from "@opencode-ai/plugin";
+import { configHook } from "./hooks/config.ts";
+import { eventHook } from "./hooks/event.ts";
+import { shellEnvHook } from "./hooks/shell-env.ts";
+import { systemHook } from "./hooks/system.ts";
+import { opencodeToaster, watchForToasts } from "./hooks/toasts.ts";
+import { toolBeforeHook } from "./hooks/tool-before.ts";
+import { sharedConnection } from "./host/connection.ts";
+import { Family } from "./host/family.ts";
+import { readOptions } from "./host/options.ts";
+import { sandboxTools } from "./tools/sandbox-tools.ts";
+import { defineTools } from "./tools/tools-shape.ts";
+
+export function start(input: PluginInput, given: Readonly<Record<string, unknown>> | undefined): Hooks {
+  const { client, directory, worktree } = input;
+  const options = readOptions(given);
+  const connection = sharedConnection(options);
+  const family = new Family(client);
+  const stopToasts = watchForToasts(connection, family, opencodeToaster(client));
+  return {
+    tool: sandboxTools(client, async (id) => connection.session(id, { root: await family.rootOf(id) })),
+    "tool.definition": defineTools,
+    "tool.execute.before": toolBeforeHook(options),
+    "experimental.chat.system.transform": systemHook([directory, worktree]),
+    "shell.env": shellEnvHook(options, family),
+    config: configHook(options),
+    event: eventHook(client, connection, family),
+    // The connection serves the process and the sandboxes outlive it: only what belongs to this instance ends.
+    dispose: async () => stopToasts(),
+  };
+}
