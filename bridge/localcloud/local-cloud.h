@@ -24,4 +24,10 @@ class LocalCloud {
 kj::Promise<kj::Own<LocalCloud>> startLocalCloud(kj::AsyncIoContext& io, kj::StringPtr address,
                                                  kj::StringPtr dir, kj::String apiKey);
 
+class Boxes;
+
+// The same over other boxes than this machine's; for tests. `dir` holds the records only.
+kj::Promise<kj::Own<LocalCloud>> startLocalCloud(kj::AsyncIoContext& io, kj::Own<Boxes> boxes,
+                                                 kj::StringPtr address, kj::StringPtr dir, kj::String apiKey);
+
 }  // namespace sandbridge::localcloud

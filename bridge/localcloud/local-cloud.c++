@@ -1,0 +1,223 @@
+#include "localcloud/local-cloud.h"
+
+#include "base/coroutine.h"
+#include "base/error.h"
+#include "base/ids.h"
+#include "localcloud/box.h"
+#include "localcloud/control-plane.h"
+#include "localcloud/data-plane-proxy.h"
+#include "net/http-server.h"
+
+#include <kj/debug.h>
+#include <kj/encoding.h>
+
+namespace sandbridge::localcloud {
+
+namespace {
+
+// An official client given any other address, such as [::1] or 127.0.0.2, takes it for none of its own and
+// sends its requests, key included, to production.
+constexpr kj::StringPtr LOOPBACK_HOSTS[] = {"127.0.0.1"_kj, "localhost"_kj};
+constexpr kj::StringPtr SANDBOX_DOMAIN = ".local"_kj;
+
+struct ListenAddress {
+  kj::StringPtr host;
+  uint16_t port;
+};
+
+ListenAddress parseListenAddress(kj::StringPtr address) {
+  for (auto host: LOOPBACK_HOSTS) {
+    if (address.size() > host.size() + 1 && address.startsWith(host) && address[host.size()] == ':') {
+      KJ_IF_MAYBE(port, parseDecimal(address.slice(host.size() + 1), UINT16_MAX)) {
+        return {host, static_cast<uint16_t>(*port)};
+      }
+    }
+  }
+  throwError(ErrorKind::INVALID_ARGUMENT,
+             kj::str("the local cloud listens on 127.0.0.1:PORT or localhost:PORT only (port 0: any free "
+                     "one), not on ", quote(address)));
+}
+
+// Lower case, without a port.
+kj::String hostNameOf(kj::StringPtr host) {
+  size_t end = host.size();
+  for (size_t i = host.size(); i > 0; i--) {
+    char c = host[i - 1];
+    if (c == ':') {
+      end = i - 1;
+      break;
+    }
+    if (c < '0' || c > '9') break;
+  }
+  auto name = kj::heapString(host.slice(0, end));
+  for (char& c: name) {
+    if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
+  }
+  return name;
+}
+
+bool isLoopback(kj::StringPtr hostName) {
+  for (auto host: LOOPBACK_HOSTS) {
+    if (hostName == host) return true;
+  }
+  return false;
+}
+
+// Decoded parts of the path; none when it is not one.
+kj::Maybe<kj::Vector<kj::String>> splitPath(kj::ArrayPtr<const char> path) {
+  if (path.size() == 0 || path[0] != '/') return nullptr;
+  kj::Vector<kj::String> parts;
+  size_t begin = 1;
+  for (size_t i = 1; i <= path.size(); i++) {
+    if (i < path.size() && path[i] != '/') continue;
+    auto part = kj::decodeUriComponent(path.slice(begin, i));
+    if (part.hadErrors || part.findFirst('\0') != nullptr) return nullptr;
+    parts.add(kj::mv(part));
+    begin = i + 1;
+  }
+  return kj::mv(parts);
+}
+
+class Service final : public kj::HttpService {
+ public:
+  Service(kj::Timer& timer, Registry& registry, kj::StringPtr url, kj::String apiKey)
+      : registry(registry), apiKey(kj::mv(apiKey)), origin(builder.add("Origin")),
+        authorization(builder.add("Authorization")), sandboxId(builder.add("X-Tensorlake-Sandbox-Id")),
+        patience(builder.add("X-Tensorlake-Request-Timeout-Ms")), proxy(builder, timer),
+        table(builder.build()), control(*table, registry, url) {}
+
+  const kj::HttpHeaderTable& headerTable() { return *table; }
+
+  kj::Promise<void> request(kj::HttpMethod method, kj::StringPtr url, const kj::HttpHeaders& headers,
+                            kj::AsyncInputStream& body, Response& response) override {
+    // Web pages can reach loopback ports, directly or by a name that they point here. No API client sends an Origin.
+    if (headers.get(origin) != nullptr) {
+      return replyError(response, *table, {403, "FORBIDDEN"_kj, kj::str("not for web pages")});
+    }
+    auto host = hostNameOf(headers.get(kj::HttpHeaderId::HOST).orDefault(""));
+    bool toSandbox = host.endsWith(SANDBOX_DOMAIN);
+    if (!toSandbox && !isLoopback(host)) {
+      return replyError(response, *table, {403, "FORBIDDEN"_kj,
+          kj::str("reach the local cloud as localhost, 127.0.0.1 or <sandbox>.local, not as ", quote(host))});
+    }
+    if (!isAuthorized(headers)) {
+      return replyError(response, *table, {401, "UNAUTHENTICATED"_kj,
+          kj::str("send the API key of the local cloud as Authorization: Bearer")});
+    }
+
+    if (toSandbox) {
+      auto label = kj::heapString(host.slice(0, host.size() - SANDBOX_DOMAIN.size()));
+      return serveSandbox(label, method, url, headers, body, response);
+    }
+    KJ_IF_MAYBE(id, headers.get(sandboxId)) {
+      return serveSandbox(*id, method, url, headers, body, response);
+    }
+    if (url.startsWith("/api/v1/")) {
+      return replyError(response, *table, {400, "MISSING_SANDBOX_ID"_kj,
+          kj::str("name the sandbox by Host: <sandbox>.local or by X-Tensorlake-Sandbox-Id")});
+    }
+
+    size_t question = url.findFirst('?').orDefault(url.size());
+    auto path = splitPath(url.slice(0, question));
+    KJ_IF_MAYBE(parts, path) {
+      ControlPlane::Call call{method, kj::mv(*parts), nullptr, nullptr};
+      if (question < url.size()) call.query = kj::heapString(url.slice(question + 1));
+      KJ_IF_MAYBE(text, headers.get(patience)) {
+        KJ_IF_MAYBE(ms, parseDecimal(*text, UINT32_MAX)) call.patience = *ms * kj::MILLISECONDS;
+      }
+      return control.serve(kj::mv(call), body, response);
+    }
+    return replyError(response, *table, {400, "INVALID_REQUEST"_kj, kj::str("the path is not well formed")});
+  }
+
+ private:
+  Registry& registry;
+  kj::String apiKey;
+  kj::HttpHeaderTable::Builder builder;
+  kj::HttpHeaderId origin, authorization, sandboxId, patience;
+  DataPlaneProxy proxy;
+  kj::Own<kj::HttpHeaderTable> table;
+  ControlPlane control;
+
+  bool isAuthorized(const kj::HttpHeaders& headers) {
+    if (apiKey.size() == 0) return true;
+    constexpr auto BEARER = "bearer "_kj;
+    auto value = headers.get(authorization).orDefault("");
+    if (value.size() < BEARER.size()) return false;
+    for (size_t i = 0; i < BEARER.size(); i++) {
+      if ((value[i] | 0x20) != BEARER[i]) return false;
+    }
+    return equalSecrets(value.slice(BEARER.size()), apiKey);
+  }
+
+  kj::Promise<void> serveSandbox(kj::StringPtr label, kj::HttpMethod method, kj::StringPtr url,
+                                 const kj::HttpHeaders& headers, kj::AsyncInputStream& body,
+                                 Response& response) {
+    auto sandbox = registry.findAnywhere(label);
+    if (sandbox == nullptr) {
+      KJ_IF_MAYBE(hyphen, label.findFirst('-')) {
+        bool isPort = parseDecimal(label.slice(0, *hyphen), UINT16_MAX) != nullptr;
+        if (isPort && registry.findAnywhere(label.slice(*hyphen + 1)) != nullptr) {
+          return replyError(response, *table, {501, "NOT_IMPLEMENTED"_kj,
+              kj::str("local sandboxes do not have exposed ports")});
+        }
+      }
+    }
+    return proxy.serve(*table, kj::mv(sandbox), label, method, url, headers, body, response);
+  }
+};
+
+class LocalCloudImpl final : public LocalCloud {
+ public:
+  LocalCloudImpl(kj::Own<Boxes> boxesParam, kj::Timer& timer, kj::Own<kj::ConnectionReceiver> portParam,
+                 kj::String dir, kj::String urlParam, kj::String apiKey)
+      : timer(timer), boxes(kj::mv(boxesParam)), store(kj::str(dir, "/sandboxes")),
+        registry(timer, *boxes, store), port(kj::mv(portParam)), ownUrl(kj::mv(urlParam)),
+        service(timer, registry, ownUrl, kj::mv(apiKey)) {}
+
+  kj::Promise<void> adopt() { return registry.adopt(); }
+
+  kj::StringPtr url() override { return ownUrl; }
+
+  kj::Promise<void> run() override {
+    return serveHttp(*port, timer, service.headerTable(), service);
+  }
+
+ private:
+  kj::Timer& timer;
+  kj::Own<Boxes> boxes;
+  RecordStore store;
+  Registry registry;
+  kj::Own<kj::ConnectionReceiver> port;
+  kj::String ownUrl;
+  Service service;
+};
+
+}  // namespace
+
+kj::Promise<kj::Own<LocalCloud>> startLocalCloud(kj::AsyncIoContext& io, kj::StringPtr address,
+                                                 kj::StringPtr dir, kj::String apiKey) {
+  parseListenAddress(address);  // before anything is made
+  auto keptAddress = kj::heapString(address);
+  auto keptDir = kj::heapString(dir);
+  RecordStore made(kj::str(dir, "/sandboxes"));  // makes the parent, too
+  auto boxes = co_await newBoxes(io, kj::str(keptDir, "/boxes"));
+  co_return co_await startLocalCloud(io, kj::mv(boxes), keptAddress, keptDir, kj::mv(apiKey));
+}
+
+kj::Promise<kj::Own<LocalCloud>> startLocalCloud(kj::AsyncIoContext& io, kj::Own<Boxes> boxes,
+                                                 kj::StringPtr address, kj::StringPtr dir, kj::String apiKey) {
+  auto listen = parseListenAddress(address);
+  auto keptDir = kj::heapString(dir);
+  // 127.0.0.1 under both names: what "localhost" is elsewhere differs.
+  auto resolved = co_await io.provider->getNetwork().parseAddress(kj::str("127.0.0.1:", listen.port));
+  auto port = resolved->listen();
+  auto url = kj::str("http://", listen.host, ':', port->getPort());
+  auto cloud = kj::heap<LocalCloudImpl>(kj::mv(boxes), io.provider->getTimer(), kj::mv(port), kj::mv(keptDir),
+                                        kj::mv(url), kj::mv(apiKey));
+  // Connections wait in the backlog until run().
+  co_await cloud->adopt();
+  co_return kj::Own<LocalCloud>(kj::mv(cloud));
+}
+
+}  // namespace sandbridge::localcloud

@@ -1,0 +1,504 @@
+#include "localcloud/registry.h"
+
+#include "base/coroutine.h"
+#include "localcloud/entrypoint.h"
+
+#include <algorithm>
+
+#include <kj/debug.h>
+
+namespace sandbridge::localcloud {
+
+namespace {
+
+// A pid namespace, a handful of mounts and a daemon each: more would starve any one machine.
+constexpr size_t MAX_LIVE = 1000;
+// Terminated sandboxes stay visible for a while, as in the service, but not for ever.
+constexpr size_t MAX_HISTORY = 200;
+
+// Far above what any step takes (milliseconds), and short enough that a person still waits for the message.
+constexpr kj::Duration STEP_DEADLINE = 30 * kj::SECONDS;
+// A request that finds its sandbox starting or waking waits this long at most.
+constexpr kj::Duration READY_DEADLINE = 60 * kj::SECONDS;
+// The plan maximum that `timeout_secs: 0` asks for; the service's on-demand plan has the same.
+constexpr kj::Duration LONGEST_TIMEOUT = 86400 * kj::SECONDS;
+
+constexpr unsigned MAX_END_ATTEMPTS = 6;
+constexpr kj::Duration FIRST_RETRY = 200 * kj::MILLISECONDS;
+
+// The exception instead of a rejection, because `co_await` cannot stand in a catch block.
+kj::Promise<kj::Maybe<kj::Exception>> outcomeOf(kj::Promise<void> promise) {
+  return promise.then([]() -> kj::Maybe<kj::Exception> { return nullptr; },
+                      [](kj::Exception&& e) -> kj::Maybe<kj::Exception> { return kj::mv(e); });
+}
+
+BoxSpec specOf(const SandboxRecord& record) {
+  BoxSpec spec;
+  spec.id = kj::heapString(record.id);
+  spec.cpus = record.cpus;
+  spec.memoryMb = record.memoryMb;
+  spec.diskMb = record.diskMb;
+  spec.internet = record.internet;
+  return spec;
+}
+
+kj::String textOfFailure(const kj::Exception& e) {
+  return kj::heapString(e.getDescription());
+}
+
+}  // namespace
+
+int64_t currentMillis() {
+  return (kj::systemPreciseCalendarClock().now() - kj::UNIX_EPOCH) / kj::MILLISECONDS;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Sandbox
+
+Sandbox::Sandbox(Registry& registry, SandboxRecord record)
+    : registry(registry), info(kj::mv(record)), lastTraffic(registry.timer.now()) {
+  if (info.status != Status::TERMINATED) {
+    idle = watchIdle().eagerlyEvaluate([](kj::Exception&& e) {
+      KJ_LOG(ERROR, "the idle watch of a sandbox failed", e);
+    });
+  }
+}
+
+kj::Promise<void> Sandbox::settled() {
+  KJ_IF_MAYBE(t, transition) return t->addBranch();
+  return kj::READY_NOW;
+}
+
+void Sandbox::begin(kj::Promise<void> promise) {
+  transition = promise
+                   .catch_([this](kj::Exception&& e) {
+                     KJ_LOG(ERROR, "a change of a sandbox's state failed", info.id, e);
+                   })
+                   .fork();
+}
+
+void Sandbox::hold(kj::Own<Box> newBox) {
+  auto ended = newBox->onEnd();
+  box = kj::mv(newBox);
+  auto told = [this]() {
+    // Not here: handling it drops the promise that we are inside of.
+    registry.tasks.add(kj::evalLater([self = kj::addRef(*this)]() mutable {
+      auto& sandbox = *self;
+      return sandbox.handleLost(kj::mv(self));
+    }));
+  };
+  watch = ended
+              .then(told,
+                    [this, told](kj::Exception&& e) mutable {
+                      KJ_LOG(ERROR, "cannot tell whether a sandbox still runs; it counts as lost", info.id, e);
+                      told();
+                    })
+              .eagerlyEvaluate(nullptr);
+}
+
+void Sandbox::saveOrWarn() {
+  KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { registry.store.save(info); })) {
+    KJ_LOG(WARNING, "the state of a sandbox could not be saved", info.id, *e);
+  }
+}
+
+kj::Duration Sandbox::timeout() const {
+  return info.timeoutSecs == 0 ? LONGEST_TIMEOUT : info.timeoutSecs * kj::SECONDS;
+}
+
+void Sandbox::touch() {
+  lastTraffic = registry.timer.now();
+}
+
+Sandbox::Answer Sandbox::suspend() {
+  if (!info.isNamed()) return Answer::REFUSED;
+  switch (info.status) {
+    case Status::SUSPENDED:
+      return Answer::ALREADY;
+    case Status::SUSPENDING:
+      return Answer::STARTED;
+    case Status::RUNNING:
+      info.status = Status::SUSPENDING;
+      begin(doSuspend());
+      return Answer::STARTED;
+    case Status::PENDING:
+    case Status::TERMINATED:
+      return Answer::REFUSED;
+  }
+  KJ_UNREACHABLE;
+}
+
+Sandbox::Answer Sandbox::resume() {
+  switch (info.status) {
+    case Status::RUNNING:
+      return Answer::ALREADY;
+    case Status::PENDING:
+      return Answer::STARTED;
+    case Status::SUSPENDED:
+      info.status = Status::PENDING;
+      begin(box == nullptr ? doStart(false) : doThaw());
+      return Answer::STARTED;
+    case Status::SUSPENDING:
+    case Status::TERMINATED:
+      return Answer::REFUSED;
+  }
+  KJ_UNREACHABLE;
+}
+
+kj::Promise<void> Sandbox::doStart(bool first) {
+  kj::Maybe<kj::Exception> failure;
+  auto started = registry.timer.timeoutAfter(
+      STEP_DEADLINE, kj::evalNow([&]() { return registry.boxes.start(specOf(info)); }));
+  auto newBox = co_await started.then(
+      [](kj::Own<Box> b) -> kj::Maybe<kj::Own<Box>> { return kj::mv(b); },
+      [&failure](kj::Exception&& e) -> kj::Maybe<kj::Own<Box>> {
+        failure = kj::mv(e);
+        return nullptr;
+      });
+
+  KJ_IF_MAYBE(b, newBox) {
+    if (info.entrypoint.size() > 0) {
+      failure = co_await outcomeOf(
+          registry.timer.timeoutAfter(STEP_DEADLINE, startEntrypoint(**b, info.entrypoint)));
+    }
+    hold(kj::mv(*b));
+  }
+  if (info.status == Status::TERMINATED) co_return;  // deleted meanwhile
+
+  KJ_IF_MAYBE(e, failure) {
+    info.errorDetails = textOfFailure(*e);
+    if (first) {
+      KJ_LOG(ERROR, "a sandbox could not be started", info.id, *e);
+      terminate("StartupFailed");
+    } else {
+      KJ_LOG(ERROR, "a sandbox could not be started again on its files", info.id, *e);
+      info.status = Status::SUSPENDED;
+      saveOrWarn();
+    }
+    co_return;
+  }
+  info.status = Status::RUNNING;
+  info.errorDetails = nullptr;
+  touch();
+  saveOrWarn();
+}
+
+kj::Promise<void> Sandbox::doThaw() {
+  auto& frozen = *KJ_ASSERT_NONNULL(box);
+  auto failure = co_await outcomeOf(
+      registry.timer.timeoutAfter(STEP_DEADLINE, kj::evalNow([&]() { return frozen.thaw(); })));
+  if (info.status == Status::TERMINATED) co_return;
+  KJ_IF_MAYBE(e, failure) {
+    KJ_LOG(ERROR, "a sandbox could not be resumed", info.id, *e);
+    info.status = Status::SUSPENDED;
+    info.errorDetails = textOfFailure(*e);
+  } else {
+    info.status = Status::RUNNING;
+    info.errorDetails = nullptr;
+    touch();
+  }
+  saveOrWarn();
+}
+
+kj::Promise<void> Sandbox::doSuspend() {
+  auto& running = *KJ_ASSERT_NONNULL(box);
+  auto failure = co_await outcomeOf(
+      registry.timer.timeoutAfter(STEP_DEADLINE, kj::evalNow([&]() { return running.freeze(); })));
+  if (info.status == Status::TERMINATED) co_return;
+  KJ_IF_MAYBE(e, failure) {
+    KJ_LOG(ERROR, "a sandbox could not be suspended; it goes on running", info.id, *e);
+    info.status = Status::RUNNING;
+    info.errorDetails = textOfFailure(*e);
+    touch();
+  } else {
+    info.status = Status::SUSPENDED;
+    info.errorDetails = nullptr;
+    // Nobody answers them any more; whoever waits must learn of it now.
+    streams.cancel("the sandbox was suspended");
+  }
+  saveOrWarn();
+}
+
+void Sandbox::markTerminated(kj::StringPtr reason) {
+  info.status = Status::TERMINATED;
+  info.terminatedAt = currentMillis();
+  info.terminationReason = kj::heapString(reason);
+  saveOrWarn();
+}
+
+kj::Promise<void> Sandbox::terminate(kj::StringPtr reason) {
+  if (termination == nullptr) {
+    if (info.status == Status::TERMINATED) return kj::READY_NOW;  // by an earlier server
+    markTerminated(reason);
+    termination = doTerminate().fork();
+  }
+  return KJ_ASSERT_NONNULL(termination).addBranch();
+}
+
+kj::Promise<void> Sandbox::doTerminate() {
+  // A start may call terminate(): its end must not be waited for from inside of itself.
+  co_await kj::evalLater([]() {});
+  co_await settled();
+  streams.cancel("the sandbox was terminated");
+  watch = nullptr;
+  auto delay = FIRST_RETRY;
+  for (unsigned attempt = 1;; attempt++) {
+    auto failure =
+        co_await outcomeOf(registry.timer.timeoutAfter(STEP_DEADLINE, endAndRemove()));
+    KJ_IF_MAYBE(e, failure) {
+      KJ_LOG(ERROR, "a sandbox could not be ended and removed", info.id, attempt, *e);
+      // The next server tries again: the record says terminated, the files are there.
+      if (attempt == MAX_END_ATTEMPTS) kj::throwFatalException(kj::mv(*e));
+    } else {
+      break;
+    }
+    co_await registry.timer.afterDelay(delay);
+    delay *= 2;
+  }
+  cleanedUp = true;
+  saveOrWarn();  // again: on a full disk the first time may have failed
+}
+
+kj::Promise<void> Sandbox::endAndRemove() {
+  KJ_IF_MAYBE(b, box) {
+    co_await (*b)->end();
+    box = nullptr;
+  }
+  co_await registry.boxes.remove(info.id);
+}
+
+kj::Promise<void> Sandbox::handleLost(kj::Own<Sandbox> self) {
+  co_await settled();
+  if (info.status == Status::TERMINATED || box == nullptr) co_return;
+  KJ_LOG(WARNING, "the processes of a sandbox ended", info.id);
+  streams.cancel("the processes of the sandbox ended");
+  watch = nullptr;
+  box = nullptr;
+  if (info.isNamed()) {
+    info.status = Status::SUSPENDED;
+    info.errorDetails = kj::str("the processes of this sandbox ended; its files are kept");
+    saveOrWarn();
+  } else {
+    co_await terminate("ProcessesLost");
+  }
+}
+
+void Sandbox::rename(kj::StringPtr name) {
+  auto old = kj::mv(info.name);
+  info.name = kj::heapString(name);
+  KJ_ON_SCOPE_FAILURE(info.name = kj::mv(old));
+  registry.store.save(info);
+}
+
+kj::Promise<void> Sandbox::watchIdle() {
+  for (;;) {
+    auto due = lastTraffic + timeout();
+    if (registry.timer.now() < due) {
+      co_await registry.timer.atTime(due);
+      continue;
+    }
+    if (info.status == Status::TERMINATED) co_return;
+    if (info.status == Status::RUNNING) {
+      if (!info.isNamed()) {
+        terminate("Timeout");
+        co_return;
+      }
+      suspend();
+    }
+    touch();
+  }
+}
+
+kj::Maybe<Box&> Sandbox::runningBox() {
+  if (info.status != Status::RUNNING) return nullptr;
+  return box.map([](kj::Own<Box>& b) -> Box& { return *b; });
+}
+
+kj::Promise<kj::Maybe<Refusal>> Sandbox::ready(bool wakes) {
+  bool tried = false;
+  for (;;) {
+    switch (info.status) {
+      case Status::RUNNING:
+        touch();
+        co_return kj::Maybe<Refusal>(nullptr);
+      case Status::PENDING: {
+        auto late = registry.timer.afterDelay(READY_DEADLINE).then([]() { return false; });
+        bool inTime = co_await settled().then([]() { return true; }).exclusiveJoin(kj::mv(late));
+        if (!inTime) {
+          co_return kj::Maybe<Refusal>(Refusal{503, "SANDBOX_NOT_READY"_kj,
+              kj::str("sandbox ", info.id, " is still starting; try again")});
+        }
+        break;
+      }
+      case Status::SUSPENDED:
+        if (tried) {
+          co_return kj::Maybe<Refusal>(Refusal{503, "SANDBOX_NOT_READY"_kj,
+              kj::str("sandbox ", info.id, " could not be resumed: ", info.errorDetails)});
+        }
+        if (wakes) {
+          tried = true;
+          resume();
+          break;
+        }
+        KJ_FALLTHROUGH;
+      case Status::SUSPENDING:
+      case Status::TERMINATED:
+        // As TensorLake's public proxy says it; nothing has reached the sandbox.
+        co_return kj::Maybe<Refusal>(Refusal{400, "SANDBOX_NOT_RUNNING"_kj,
+            kj::str("sandbox ", info.id, " is not running (status: ", toWord(info.status), ")")});
+    }
+  }
+}
+
+// ------------------------------------------------------------------------------------------------
+// Registry
+
+Registry::Registry(kj::Timer& timer, Boxes& boxes, RecordStore& store)
+    : timer(timer), boxes(boxes), store(store), tasks(*this) {}
+
+void Registry::taskFailed(kj::Exception&& e) {
+  KJ_LOG(ERROR, "a task of the local cloud failed", e);
+}
+
+Sandbox& Registry::insert(SandboxRecord record) {
+  auto id = kj::heapString(record.id);
+  return *sandboxes.insert(kj::mv(id), kj::refcounted<Sandbox>(*this, kj::mv(record))).value;
+}
+
+kj::Promise<void> Registry::adopt() {
+  auto boxesLeft = co_await boxes.adopt();
+  auto loaded = store.load();
+  kj::HashMap<kj::StringPtr, AdoptedBox*> byId;
+  for (auto& box: boxesLeft) byId.insert(box.id, &box);
+
+  for (auto& id: loaded.damaged) {
+    KJ_LOG(ERROR, "the record of a sandbox is damaged; the sandbox is left alone", id);
+    byId.erase(id);
+  }
+  for (auto& record: loaded.records) {
+    auto id = kj::heapString(record.id);
+    KJ_IF_MAYBE(box, byId.find(id)) {
+      adoptOne(kj::mv(record), **box);
+      byId.erase(id);
+    } else {
+      adoptOne(kj::mv(record), nullptr);
+    }
+  }
+  // No record was ever written: the creation stopped half-way, and nobody knows the id.
+  for (auto& entry: byId) {
+    KJ_LOG(WARNING, "removing a sandbox that has no record", entry.key);
+    tasks.add(discard(kj::mv(*entry.value)));
+  }
+  forgetOldest();
+}
+
+void Registry::adoptOne(SandboxRecord record, kj::Maybe<AdoptedBox&> adopted) {
+  bool wasPending = record.status == Status::PENDING;
+  auto& sandbox = insert(kj::mv(record));
+  if (sandbox.status() == Status::TERMINATED) {
+    KJ_IF_MAYBE(a, adopted) {
+      KJ_IF_MAYBE(b, a->box) sandbox.box = kj::mv(*b);
+      sandbox.termination = sandbox.doTerminate().fork();
+    } else {
+      sandbox.cleanedUp = true;
+    }
+    return;
+  }
+  KJ_IF_MAYBE(a, adopted) {
+    KJ_IF_MAYBE(b, a->box) {
+      sandbox.hold(kj::mv(*b));
+      sandbox.info.status = a->frozen ? Status::SUSPENDED : Status::RUNNING;
+      if (a->frozen && !sandbox.info.isNamed()) {
+        // Only named ones may be suspended; whatever froze this one, it must not stay so for ever.
+        sandbox.info.status = Status::PENDING;
+        sandbox.begin(sandbox.doThaw());
+      }
+      return;
+    }
+    if (sandbox.info.isNamed() && !wasPending) {
+      sandbox.info.status = Status::SUSPENDED;
+      sandbox.info.errorDetails =
+          kj::str("the processes of this sandbox ended with an earlier server; its files are kept");
+      return;
+    }
+  }
+  // Ephemeral without processes, never started, or without files.
+  sandbox.terminate(wasPending ? "StartupFailed" : "ProcessesLost");
+}
+
+kj::Promise<void> Registry::discard(AdoptedBox left) {
+  KJ_IF_MAYBE(b, left.box) co_await (*b)->end();
+  left.box = nullptr;
+  co_await boxes.remove(left.id);
+}
+
+kj::Maybe<kj::Own<Sandbox>> Registry::find(kj::StringPtr ns, kj::StringPtr idOrName) {
+  KJ_IF_MAYBE(found, sandboxes.find(idOrName)) {
+    if ((*found)->info.ns == ns) return kj::addRef(**found);
+  }
+  for (auto& entry: sandboxes) {
+    auto& info = entry.value->info;
+    if (info.isNamed() && info.name == idOrName && info.ns == ns && info.status != Status::TERMINATED) {
+      return kj::addRef(*entry.value);
+    }
+  }
+  return nullptr;
+}
+
+kj::Maybe<kj::Own<Sandbox>> Registry::findAnywhere(kj::StringPtr idOrName) {
+  KJ_IF_MAYBE(found, sandboxes.find(idOrName)) return kj::addRef(**found);
+  // The default namespace first: most names live there.
+  KJ_IF_MAYBE(found, find("default", idOrName)) return kj::mv(*found);
+  for (auto& entry: sandboxes) {
+    KJ_IF_MAYBE(found, find(entry.value->info.ns, idOrName)) return kj::mv(*found);
+  }
+  return nullptr;
+}
+
+bool Registry::isFull() const {
+  size_t live = 0;
+  for (auto& entry: sandboxes) {
+    if (!entry.value->isCleanedUp()) live++;
+  }
+  return live >= MAX_LIVE;
+}
+
+kj::Own<Sandbox> Registry::create(SandboxRecord record) {
+  record.id = newSandboxId();
+  record.status = Status::PENDING;
+  record.createdAt = currentMillis();
+  store.save(record);
+  auto& sandbox = insert(kj::mv(record));
+  sandbox.begin(sandbox.doStart(true));
+  forgetOldest();
+  return kj::addRef(sandbox);
+}
+
+kj::Array<kj::Own<Sandbox>> Registry::list(kj::StringPtr ns) {
+  kj::Vector<kj::Own<Sandbox>> result;
+  for (auto& entry: sandboxes) {
+    if (entry.value->info.ns == ns) result.add(kj::addRef(*entry.value));
+  }
+  std::sort(result.begin(), result.end(), [](auto& a, auto& b) {
+    if (a->info.createdAt != b->info.createdAt) return a->info.createdAt > b->info.createdAt;
+    return a->info.id > b->info.id;
+  });
+  return result.releaseAsArray();
+}
+
+void Registry::forgetOldest() {
+  kj::Vector<Sandbox*> history;
+  for (auto& entry: sandboxes) {
+    if (entry.value->isCleanedUp()) history.add(entry.value.get());
+  }
+  if (history.size() <= MAX_HISTORY) return;
+  std::sort(history.begin(), history.end(),
+            [](auto a, auto b) { return a->info.terminatedAt < b->info.terminatedAt; });
+  for (auto sandbox: history.slice(0, history.size() - MAX_HISTORY)) {
+    auto id = kj::heapString(sandbox->info.id);
+    store.remove(id);
+    sandboxes.erase(id);
+  }
+}
+
+}  // namespace sandbridge::localcloud

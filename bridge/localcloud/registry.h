@@ -1,0 +1,128 @@
+#pragma once
+// The sandboxes of this machine and their state machine:
+//
+//   pending -> running; running -> suspending -> suspended -> pending -> running (named ones only);
+//   any -> terminated, for good.
+//
+// What a box says of itself beats what the record says: after a crash a frozen box is suspended, a live one running.
+// A named sandbox whose processes are gone (reboot, death of its daemon) is shown as suspended and started again on its
+// files on next use; an ephemeral one is terminated.
+
+#include "localcloud/box.h"
+#include "localcloud/http-reply.h"
+#include "localcloud/sandbox-record.h"
+
+#include <kj/async-io.h>
+#include <kj/map.h>
+#include <kj/refcount.h>
+#include <kj/timer.h>
+
+namespace sandbridge::localcloud {
+
+class Registry;
+
+class Sandbox final : public kj::Refcounted {
+ public:
+  Sandbox(Registry& registry, SandboxRecord record);
+  KJ_DISALLOW_COPY(Sandbox);
+
+  const SandboxRecord& record() const { return info; }
+  Status status() const { return info.status; }
+
+  // Resolves when no start, suspend or resume is under way; never rejects.
+  kj::Promise<void> settled();
+
+  enum class Answer { STARTED, ALREADY, REFUSED };
+  // Begins to suspend; ALREADY when suspended. REFUSED for ephemeral ones and in other states.
+  Answer suspend();
+  // Begins to resume; ALREADY when running. REFUSED while suspending and after the end.
+  Answer resume();
+  // Ends every process and removes every file. Resolves when that is done, rejects when it could not be done. Idempotent.
+  kj::Promise<void> terminate(kj::StringPtr reason);
+
+  // Saved when it returns; throws when it cannot be saved, and then nothing has changed.
+  void rename(kj::StringPtr name);
+
+  // Waits until the sandbox can take a request, waking a suspended one if `wakes`. None: it can.
+  kj::Promise<kj::Maybe<Refusal>> ready(bool wakes);
+  // The box, while the sandbox is running. Use it inside `streams`.
+  kj::Maybe<Box&> runningBox();
+  // Traffic passed: the idle clock starts again.
+  void touch();
+  // What talks to the box. Cut when the sandbox is suspended, ends, or loses its processes.
+  kj::Canceler streams;
+
+ private:
+  friend class Registry;
+
+  Registry& registry;
+  SandboxRecord info;
+  kj::Maybe<kj::Own<Box>> box;
+  kj::TimePoint lastTraffic;
+
+  // Last, so that they are dropped before what they use.
+  kj::Maybe<kj::ForkedPromise<void>> transition;
+  kj::Maybe<kj::ForkedPromise<void>> termination;
+  kj::Promise<void> watch = nullptr;
+  kj::Promise<void> idle = nullptr;
+
+  kj::Promise<void> doStart(bool first);
+  kj::Promise<void> doThaw();
+  kj::Promise<void> doSuspend();
+  kj::Promise<void> doTerminate();
+  kj::Promise<void> endAndRemove();
+  kj::Promise<void> watchIdle();
+  kj::Promise<void> handleLost(kj::Own<Sandbox> self);
+
+  void begin(kj::Promise<void> promise);
+  void hold(kj::Own<Box> box);
+  void markTerminated(kj::StringPtr reason);
+  void saveOrWarn();
+  kj::Duration timeout() const;
+  bool isCleanedUp() const { return cleanedUp; }
+  bool cleanedUp = false;
+};
+
+class Registry final : private kj::TaskSet::ErrorHandler {
+ public:
+  // All three must outlive the registry.
+  Registry(kj::Timer& timer, Boxes& boxes, RecordStore& store);
+  KJ_DISALLOW_COPY(Registry);
+
+  // Takes over what earlier servers left. Call once, first.
+  kj::Promise<void> adopt();
+
+  // By id, or by the name of one that is not terminated.
+  kj::Maybe<kj::Own<Sandbox>> find(kj::StringPtr ns, kj::StringPtr idOrName);
+  // The same in whatever namespace, for the data plane, whose addresses have none.
+  kj::Maybe<kj::Own<Sandbox>> findAnywhere(kj::StringPtr idOrName);
+
+  bool isFull() const;
+  // Saved and starting when it returns; throws when it cannot be saved.
+  kj::Own<Sandbox> create(SandboxRecord record);
+
+  // Newest first, terminated ones included.
+  kj::Array<kj::Own<Sandbox>> list(kj::StringPtr ns);
+
+  kj::Timer& getTimer() { return timer; }
+
+ private:
+  friend class Sandbox;
+
+  kj::Timer& timer;
+  Boxes& boxes;
+  RecordStore& store;
+  kj::HashMap<kj::String, kj::Own<Sandbox>> sandboxes;
+  kj::TaskSet tasks;  // last
+
+  Sandbox& insert(SandboxRecord record);
+  void adoptOne(SandboxRecord record, kj::Maybe<AdoptedBox&> adopted);
+  kj::Promise<void> discard(AdoptedBox box);
+  void forgetOldest();
+  void taskFailed(kj::Exception&& e) override;
+};
+
+// Milliseconds since the epoch.
+int64_t currentMillis();
+
+}  // namespace sandbridge::localcloud
