@@ -17,6 +17,8 @@ enum class TransportPhase { NOT_SENT, SENT };
 
 class HttpClient {
  public:
+  virtual ~HttpClient() noexcept(false) {}
+
   struct Header {
     kj::String name;
     kj::String value;
@@ -24,7 +26,7 @@ class HttpClient {
 
   struct StreamBody {
     kj::Own<kj::AsyncInputStream> stream;
-    uint64_t size;  // bytes; sent as Content-Length
+    uint64_t size;  // bytes; sent as Content-Length. A stream that ends before fails the request.
   };
 
   struct Request {
@@ -34,9 +36,9 @@ class HttpClient {
     // None sends no body, and `Content-Length: 0` on POST and PUT.
     kj::OneOf<decltype(nullptr), kj::Array<const kj::byte>, StreamBody> body = nullptr;
     kj::Duration connectTimeout = 10 * kj::SECONDS;
-    // From the start to the last byte of the response body. Absent: no limit (streams).
+    // From the start, waiting for a free connection included, to the last byte of the response body. Absent: no limit (streams).
     kj::Maybe<kj::Duration> totalTimeout;
-    // Longest silence while the response is awaited or read. Absent: no limit.
+    // Longest silence while the response is awaited or read; the time that the reader takes does not count. Absent: no limit.
     kj::Maybe<kj::Duration> idleTimeout;
   };
 
@@ -50,16 +52,21 @@ class HttpClient {
   };
 
   // Resolves when the response's headers are there. Dropping the promise cancels the transfer. Rejects with an
-  // exception for which `phaseOf` answers; its text names the host and what went wrong, never a header's value.
+  // exception for which `phaseOf` answers (UNAVAILABLE if NOT_SENT, INTERRUPTED if SENT; INVALID_ARGUMENT for a request that
+  // can never be sent); its text names the host and what went wrong, never a header's value, path or query. So does the body
+  // when it breaks or ends before its time. Redirects are not followed. No request with effects is sent twice: where curl would
+  // repeat one on a fresh connection, all but GET and HEAD reject as SENT.
   virtual kj::Promise<Response> send(Request request) = 0;
 
   // NOT_SENT for failures of name look-up, connect, TLS; SENT for all others, and for foreign exceptions.
   static TransportPhase phaseOf(const kj::Exception& e);
 };
 
+// At most 256 connections a host. Proxies as in curl's environment variables (http_proxy, ...), but none for loopback.
+// Certificates: CURL_CA_BUNDLE or SSL_CERT_FILE if set, else the system's. Responses may outlive the client.
 kj::Own<HttpClient> newHttpClient(kj::UnixEventPort& port, kj::Timer& timer);
 
-// The whole body, or an INVALID error when it is longer than `limit` bytes.
+// The whole body, or INVALID_ARGUMENT when it is longer than `limit` bytes. `response` must outlive the promise.
 kj::Promise<kj::Array<kj::byte>> readBody(HttpClient::Response& response, size_t limit);
 
 }  // namespace sandbridge

@@ -1,0 +1,91 @@
+#include "net/http-client.h"
+
+#include "base/coroutine.h"
+#include "base/error.h"
+#include "net/http-transfer.h"
+
+#include <string.h>
+
+#include <kj/debug.h>
+#include <kj/vector.h>
+
+namespace sandbridge {
+namespace {
+
+// The response's body; the transfer lives as long as it.
+class BodyStream final : public kj::AsyncInputStream {
+ public:
+  explicit BodyStream(kj::Own<HttpTransfer> transfer) : transfer(kj::mv(transfer)) {}
+
+  kj::Promise<size_t> tryRead(void* buffer, size_t minBytes, size_t maxBytes) override {
+    return transfer->read(kj::arrayPtr(static_cast<kj::byte*>(buffer), maxBytes), minBytes);
+  }
+
+  // KJ's own pump moves 4 KiB a step.
+  kj::Promise<uint64_t> pumpTo(kj::AsyncOutputStream& output, uint64_t amount) override {
+    auto buffer = kj::heapArray<kj::byte>(64 * 1024);
+    uint64_t total = 0;
+    while (total < amount) {
+      auto wanted = kj::min(amount - total, buffer.size());
+      auto n = co_await transfer->read(buffer.slice(0, wanted), 1);
+      if (n == 0) break;
+      co_await output.write(buffer.begin(), n);
+      total += n;
+    }
+    co_return total;
+  }
+
+ private:
+  kj::Own<HttpTransfer> transfer;
+};
+
+class HttpClientImpl final : public HttpClient {
+ public:
+  HttpClientImpl(kj::UnixEventPort& port, kj::Timer& timer)
+      : loop(kj::refcounted<CurlLoop>(port, timer)) {}
+
+  kj::Promise<Response> send(Request request) override {
+    auto transfer = kj::refcounted<HttpTransfer>(kj::addRef(*loop), kj::mv(request));
+    co_await transfer->start();
+    auto status = transfer->status();
+    auto headers = transfer->takeHeaders();
+    co_return Response{status, kj::mv(headers), kj::heap<BodyStream>(kj::mv(transfer))};
+  }
+
+ private:
+  kj::Own<CurlLoop> loop;
+};
+
+}  // namespace
+
+kj::Maybe<kj::StringPtr> HttpClient::Response::header(kj::StringPtr lowerCaseName) const {
+  for (auto& h : headers) {
+    if (h.name == lowerCaseName) return kj::StringPtr(h.value);
+  }
+  return nullptr;
+}
+
+TransportPhase HttpClient::phaseOf(const kj::Exception& e) {
+  return kj::StringPtr(e.getFile()) == HttpTransfer::NOT_SENT_MARK ? TransportPhase::NOT_SENT
+                                                                  : TransportPhase::SENT;
+}
+
+kj::Own<HttpClient> newHttpClient(kj::UnixEventPort& port, kj::Timer& timer) {
+  return kj::heap<HttpClientImpl>(port, timer);
+}
+
+kj::Promise<kj::Array<kj::byte>> readBody(HttpClient::Response& response, size_t limit) {
+  kj::Vector<kj::byte> out;
+  auto buffer = kj::heapArray<kj::byte>(64 * 1024);
+  for (;;) {
+    auto n = co_await response.body->tryRead(buffer.begin(), 1, buffer.size());
+    if (n == 0) co_return out.releaseAsArray();
+    if (n > limit - out.size()) {
+      throwError(ErrorKind::INVALID_ARGUMENT,
+                 kj::str("the answer is longer than the ", limit, " bytes that are allowed"));
+    }
+    out.addAll(buffer.slice(0, n));
+  }
+}
+
+}  // namespace sandbridge

@@ -1,0 +1,447 @@
+#include "net/http-transfer.h"
+
+#include "base/coroutine.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include <kj/debug.h>
+
+namespace sandbridge {
+namespace {
+
+// Received and unread bytes at which curl is told to pause, and at which it may go on.
+constexpr size_t HIGH_WATER = 256 * 1024;
+constexpr size_t LOW_WATER = 64 * 1024;
+constexpr size_t MAX_HEADER_BYTES = 256 * 1024;
+constexpr size_t CHUNK = 64 * 1024;
+
+kj::String lower(kj::ArrayPtr<const char> text) {
+  auto result = kj::heapString(text);
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
+  }
+  return result;
+}
+
+kj::ArrayPtr<const char> trim(kj::ArrayPtr<const char> text) {
+  auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  while (text.size() > 0 && blank(text.front())) text = text.slice(1, text.size());
+  while (text.size() > 0 && blank(text.back())) text = text.slice(0, text.size() - 1);
+  return text;
+}
+
+[[noreturn]] void invalid(kj::StringPtr text) { throwError(ErrorKind::INVALID_ARGUMENT, text); }
+
+// "host:port" or "host" of the URL, by curl's own parser, which is the one that counts.
+kj::String hostOf(kj::StringPtr url) {
+  auto parts = curl_url();
+  KJ_ASSERT(parts != nullptr);
+  KJ_DEFER(curl_url_cleanup(parts));
+  char* text = nullptr;
+  auto get = [&](CURLUPart part) {
+    if (curl_url_get(parts, part, &text, 0) != CURLUE_OK) return kj::String(nullptr);
+    KJ_DEFER(curl_free(text));
+    return kj::str(text);
+  };
+  if (curl_url_set(parts, CURLUPART_URL, url.cStr(), CURLU_DISALLOW_USER) != CURLUE_OK) {
+    invalid("the URL of an HTTP request is malformed");
+  }
+  auto scheme = get(CURLUPART_SCHEME);
+  if (scheme != "http" && scheme != "https") invalid("only http and https URLs can be requested");
+  auto host = get(CURLUPART_HOST), port = get(CURLUPART_PORT);
+  return port.size() > 0 ? kj::str(host, ":", port) : kj::mv(host);
+}
+
+bool isLoopback(kj::StringPtr host) {
+  kj::String name;
+  KJ_IF_MAYBE (colon, host.findLast(':')) {
+    name = host.endsWith("]") ? kj::str(host) : kj::str(host.slice(0, *colon));
+  } else {
+    name = kj::str(host);
+  }
+  return name == "localhost" || name.endsWith(".localhost") || name.startsWith("127.") ||
+         name == "[::1]";
+}
+
+bool isToken(kj::StringPtr name) {
+  for (char c : name) {
+    if (c <= ' ' || c > '~' || strchr("()<>@,;:\\\"/[]?={}", c) != nullptr) return false;
+  }
+  return name.size() > 0;
+}
+
+kj::String seconds(kj::Duration duration) {
+  auto ms = duration / kj::MILLISECONDS;
+  return ms % 1000 == 0 ? kj::str(ms / 1000, " s") : kj::str(ms, " ms");
+}
+
+}  // namespace
+
+HttpTransfer::HttpTransfer(kj::Own<CurlLoop> loopParam, HttpClient::Request requestParam)
+    : loop(kj::mv(loopParam)),
+      request(kj::mv(requestParam)),
+      host(hostOf(request.url)),
+      easy(curl_easy_init()),
+      started(loop->timer.now()),
+      lastActivity(started) {
+  KJ_REQUIRE(easy != nullptr, "libcurl cannot make a handle");
+  KJ_ON_SCOPE_FAILURE({
+    curl_slist_free_all(headerList);
+    curl_easy_cleanup(easy);
+  });
+  configure();
+}
+
+HttpTransfer::~HttpTransfer() noexcept(false) {
+  watchdog = nullptr;
+  source = nullptr;
+  if (added) loop->remove(easy);
+  curl_easy_cleanup(easy);
+  curl_slist_free_all(headerList);
+}
+
+void HttpTransfer::configure() {
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, curlError);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_URL, request.url.cStr());
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   kj::max(1l, static_cast<long>(request.connectTimeout / kj::MILLISECONDS)));
+  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
+  curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 15L);
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &onOpenSocket);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &onPrerequest);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &onHeader);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &onWrite);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
+  if (strncasecmp(request.url.cStr(), "https:", 6) == 0) {
+    // Rather share the HTTP/2 connection that is being made than make another one.
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  }
+  if (isLoopback(host)) curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  for (auto name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
+    auto file = getenv(name);
+    if (file != nullptr && *file != '\0') {
+      curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+      break;
+    }
+  }
+  configureBody();
+  configureHeaders();
+}
+
+void HttpTransfer::configureBody() {
+  if (!isToken(request.method)) invalid("the method of an HTTP request is malformed");
+  kj::Maybe<uint64_t> size;
+  KJ_SWITCH_ONEOF(request.body) {
+    KJ_CASE_ONEOF(none, decltype(nullptr)) {
+      if (request.method == "POST" || request.method == "PUT") size = uint64_t(0);
+    }
+    KJ_CASE_ONEOF(bytes, kj::Array<const kj::byte>) {
+      unsent = bytes;
+      size = bytes.size();
+    }
+    KJ_CASE_ONEOF(stream, HttpClient::StreamBody) {
+      streamLeft = stream.size;
+      size = stream.size;
+    }
+  }
+  KJ_IF_MAYBE (s, size) {
+    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(*s));
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, &onRead);
+    curl_easy_setopt(easy, CURLOPT_READDATA, this);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.cStr());
+  } else if (request.method == "HEAD") {
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+  } else if (request.method != "GET") {
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.cStr());
+  }
+}
+
+void HttpTransfer::configureHeaders() {
+  auto append = [&](kj::StringPtr line) {
+    auto longer = curl_slist_append(headerList, line.cStr());
+    KJ_REQUIRE(longer != nullptr, "out of memory");
+    headerList = longer;
+  };
+  append("Expect:");  // no waiting for "100 Continue"
+  for (auto& h : request.headers) {
+    if (!isToken(h.name)) invalid("the name of an HTTP header is malformed");
+    for (char c : h.value) {
+      if (c == '\r' || c == '\n' || c == '\0') {
+        invalid(kj::str("the HTTP header ", h.name, " holds a line break or NUL"));
+      }
+    }
+    // "Name:" would tell curl to leave the header out.
+    append(h.value.size() == 0 ? kj::str(h.name, ";") : kj::str(h.name, ": ", h.value));
+  }
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headerList);
+}
+
+kj::Promise<void> HttpTransfer::start() {
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  headersDone = kj::mv(paf.fulfiller);
+  started = lastActivity = loop->timer.now();
+  loop->add(easy, *this);
+  added = true;
+  if (request.totalTimeout != nullptr || request.idleTimeout != nullptr) {
+    watchdog = watch().eagerlyEvaluate(nullptr);
+  }
+  return kj::mv(paf.promise);
+}
+
+kj::Promise<size_t> HttpTransfer::read(kj::ArrayPtr<kj::byte> out, size_t minBytes) {
+  size_t total = 0;
+  for (;;) {
+    auto n = kj::min(buffered(), out.size() - total);
+    memcpy(out.begin() + total, buffer.begin() + bufferStart, n);
+    total += n;
+    bufferStart += n;
+    if (bufferStart == buffer.size()) {
+      buffer.resize(0);
+      bufferStart = 0;
+    }
+    if (receivePaused && buffered() <= LOW_WATER) {
+      receivePaused = false;
+      resume();  // may fill the buffer at once
+    }
+    if (total >= minBytes || total == out.size()) co_return total;
+    if (buffered() > 0) continue;
+    KJ_IF_MAYBE (e, failure) { kj::throwFatalException(kj::cp(*e)); }
+    if (finished) co_return total;
+    auto paf = kj::newPromiseAndFulfiller<void>();
+    KJ_REQUIRE(reader == nullptr, "the body is being read already");
+    reader = kj::mv(paf.fulfiller);
+    KJ_DEFER(reader = nullptr);
+    co_await paf.promise;
+  }
+}
+
+void HttpTransfer::wakeReader() {
+  KJ_IF_MAYBE (r, reader) { (*r)->fulfill(); }
+}
+
+void HttpTransfer::resume() {
+  lastActivity = loop->timer.now();
+  if (!added) return;
+  curl_easy_pause(easy, (receivePaused ? CURLPAUSE_RECV : 0) | (sendPaused ? CURLPAUSE_SEND : 0));
+  loop->kick();
+}
+
+// Gets more of a streamed request body. Never called inside curl, since the stream is foreign code.
+kj::Promise<void> HttpTransfer::fetchChunk() {
+  co_await kj::evalLater([]() {});
+  auto& stream = request.body.get<HttpClient::StreamBody>();
+  if (chunk.size() == 0) chunk = kj::heapArray<kj::byte>(CHUNK);
+  try {
+    auto n = co_await stream.stream->tryRead(chunk.begin(), 1, kj::min(chunk.size(), streamLeft));
+    if (n == 0) {
+      throwError(ErrorKind::FAILED, kj::str("the request's body ended ", streamLeft, " bytes early"));
+    }
+    unsent = chunk.slice(0, n);
+    streamLeft -= n;
+  } catch (kj::Exception& e) {
+    sourceFailure = kj::mv(e);
+  }
+  sendPaused = false;
+  resume();
+}
+
+// The deadlines. Connecting has curl's own.
+kj::Promise<void> HttpTransfer::watch() {
+  auto& timer = loop->timer;
+  for (;;) {
+    auto now = timer.now();
+    kj::Maybe<kj::TimePoint> next;
+    KJ_IF_MAYBE (total, request.totalTimeout) {
+      if (now - started >= *total) {
+        fail(transportError(kj::str("no complete answer from ", host, " within ", seconds(*total))));
+        co_return;
+      }
+      next = started + *total;
+    }
+    KJ_IF_MAYBE (idle, request.idleTimeout) {
+      if (receivePaused || buffered() > 0 || sendPaused) lastActivity = now;  // we are the slow ones
+      if (now - lastActivity >= *idle) {
+        fail(transportError(kj::str("nothing came from ", host, " for ", seconds(*idle))));
+        co_return;
+      }
+      auto due = lastActivity + *idle;
+      KJ_IF_MAYBE (n, next) {
+        next = kj::min(*n, due);
+      } else {
+        next = due;
+      }
+    }
+    co_await timer.atTime(KJ_ASSERT_NONNULL(next));
+  }
+}
+
+void HttpTransfer::fail(kj::Exception e) {
+  if (added) {
+    added = false;
+    loop->remove(easy);
+  }
+  finished = true;
+  if (headersDone->isWaiting()) headersDone->reject(kj::cp(e));
+  failure = kj::mv(e);
+  wakeReader();
+}
+
+void HttpTransfer::ended(CURLcode code) {
+  added = false;
+  finished = true;
+  watchdog = nullptr;
+  KJ_IF_MAYBE (e, sourceFailure) {
+    fail(kj::mv(*e));
+  } else if (code != CURLE_OK) {
+    fail(toException(code));
+  } else if (!headersComplete) {
+    fail(transportError(kj::str(host, " closed the connection without an answer")));
+  } else {
+    wakeReader();
+  }
+}
+
+bool HttpTransfer::requestLeft() const {
+  long sent = 0;
+  curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
+  return sent > 0 || headersComplete;
+}
+
+kj::Exception HttpTransfer::transportError(kj::StringPtr text) const {
+  if (requestLeft()) return makeError(ErrorKind::INTERRUPTED, text);
+  auto e = makeError(ErrorKind::UNAVAILABLE, text);
+  return kj::Exception(e.getType(), NOT_SENT_MARK.cStr(), 0, kj::str(e.getDescription()));
+}
+
+kj::Exception HttpTransfer::toException(CURLcode code) const {
+  long osError = 0;
+  curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &osError);
+  auto reason = osError != 0 ? kj::str(": ", strerror(osError)) : kj::str();
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return transportError(kj::str("the name of ", host, " cannot be resolved"));
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return transportError("the name of the HTTP proxy cannot be resolved");
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_PROXY:
+      return transportError(kj::str("cannot connect to ", host, reason));
+    case CURLE_OPERATION_TIMEDOUT:
+      return transportError(
+          kj::str("no connection to ", host, " within ", seconds(request.connectTimeout)));
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+      // Curl's text is about certificates here, never about the request.
+      return transportError(kj::str("no secure connection to ", host, ": ",
+                                    curlError[0] != '\0' ? curlError : curl_easy_strerror(code)));
+    case CURLE_GOT_NOTHING:
+      return transportError(kj::str(host, " closed the connection without an answer"));
+    case CURLE_PARTIAL_FILE:
+      return transportError(kj::str(host, " ended its answer before it was complete"));
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+      return transportError(kj::str("the connection to ", host, " broke", reason));
+    case CURLE_ABORTED_BY_CALLBACK:
+      return transportError(kj::str("the connection to ", host, " broke before it answered"));
+    case CURLE_WRITE_ERROR:
+      if (!headersComplete) return transportError(kj::str("the headers of ", host, " are too long"));
+      break;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return makeError(ErrorKind::INVALID_ARGUMENT, "the URL of an HTTP request is malformed");
+    default:
+      break;
+  }
+  return transportError(kj::str("the request to ", host, " failed: ", curl_easy_strerror(code)));
+}
+
+// Child processes must not inherit connections.
+curl_socket_t HttpTransfer::onOpenSocket(void*, curlsocktype, curl_sockaddr* address) {
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+// Curl calls this before it sends the request, and again before it repeats it by itself because a kept-alive connection broke
+// before an answer. That must not happen to a request that may have been carried out.
+int HttpTransfer::onPrerequest(void* self, char*, char*, int, int) {
+  auto& t = *static_cast<HttpTransfer*>(self);
+  bool repeatable = t.request.method == "GET" || t.request.method == "HEAD";
+  if (t.attempts++ > 0 && !repeatable && t.requestLeft()) return CURL_PREREQFUNC_ABORT;
+  return CURL_PREREQFUNC_OK;
+}
+
+size_t HttpTransfer::onHeader(char* data, size_t size, size_t count, void* self) {
+  auto& t = *static_cast<HttpTransfer*>(self);
+  size_t n = size * count;
+  t.lastActivity = t.loop->timer.now();
+  if (t.headersComplete) return n;  // trailers
+  t.headerBytes += n;
+  if (t.headerBytes > MAX_HEADER_BYTES) return 0;
+  auto line = trim(kj::arrayPtr(data, n));
+  if (line.size() == 0) {
+    long code = 0;
+    curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &code);
+    if (code >= 200) {
+      t.statusCode = code;
+      t.headersComplete = true;
+      t.headersDone->fulfill();
+    }
+    return n;
+  }
+  if (line.size() > 5 && memcmp(line.begin(), "HTTP/", 5) == 0) {
+    t.headers.clear();  // those of a "100 Continue" before
+    return n;
+  }
+  auto colon = static_cast<const char*>(memchr(line.begin(), ':', line.size()));
+  if (colon == nullptr) return n;
+  t.headers.add(HttpClient::Header{lower(trim(kj::arrayPtr(line.begin(), colon))),
+                                   kj::heapString(trim(kj::arrayPtr(colon + 1, line.end())))});
+  return n;
+}
+
+size_t HttpTransfer::onWrite(char* data, size_t size, size_t count, void* self) {
+  auto& t = *static_cast<HttpTransfer*>(self);
+  size_t n = size * count;
+  t.lastActivity = t.loop->timer.now();
+  if (t.buffered() >= HIGH_WATER) {
+    t.receivePaused = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  if (t.bufferStart > LOW_WATER) {  // reuse the part that was read
+    auto left = t.buffered();
+    memmove(t.buffer.begin(), t.buffer.begin() + t.bufferStart, left);
+    t.buffer.resize(left);
+    t.bufferStart = 0;
+  }
+  t.buffer.addAll(kj::arrayPtr(reinterpret_cast<kj::byte*>(data), n));
+  t.wakeReader();
+  return n;
+}
+
+size_t HttpTransfer::onRead(char* data, size_t size, size_t count, void* self) {
+  auto& t = *static_cast<HttpTransfer*>(self);
+  t.lastActivity = t.loop->timer.now();
+  if (t.sourceFailure != nullptr) return CURL_READFUNC_ABORT;
+  if (t.unsent.size() == 0 && t.streamLeft > 0) {
+    t.sendPaused = true;
+    t.source = t.fetchChunk().eagerlyEvaluate(nullptr);
+    return CURL_READFUNC_PAUSE;
+  }
+  auto n = kj::min(size * count, t.unsent.size());
+  memcpy(data, t.unsent.begin(), n);
+  t.unsent = t.unsent.slice(n, t.unsent.size());
+  return n;
+}
+
+}  // namespace sandbridge
