@@ -1,6 +1,5 @@
 #include "base/log.h"
 
-#include "base/error.h"
 #include "base/json.h"
 
 #include <errno.h>
@@ -90,15 +89,6 @@ void logLine(LogLevel level, kj::StringPtr message) {
     if (n < 0) return;  // there is nowhere left to say so
     rest = rest.slice(n);
   }
-}
-
-void KjLogRedirect::logMessage(kj::LogSeverity severity, const char* file, int line, int contextDepth,
-                               kj::String&& text) {
-  auto level = severity == kj::LogSeverity::DBG       ? LogLevel::DEBUG
-               : severity == kj::LogSeverity::INFO    ? LogLevel::INFO
-               : severity == kj::LogSeverity::WARNING ? LogLevel::WARNING
-                                                      : LogLevel::ERROR;
-  logLine(level, withoutSources(text));
 }
 
 }  // namespace sandbridge

@@ -204,7 +204,7 @@ kj::Promise<size_t> HttpTransfer::read(kj::ArrayPtr<kj::byte> out, size_t minByt
   size_t total = 0;
   for (;;) {
     auto n = kj::min(buffered(), out.size() - total);
-    memcpy(out.begin() + total, buffer.begin() + bufferStart, n);
+    if (n > 0) memcpy(out.begin() + total, buffer.begin() + bufferStart, n);
     total += n;
     bufferStart += n;
     if (bufferStart == buffer.size()) {
@@ -439,7 +439,7 @@ size_t HttpTransfer::onRead(char* data, size_t size, size_t count, void* self) {
     return CURL_READFUNC_PAUSE;
   }
   auto n = kj::min(size * count, t.unsent.size());
-  memcpy(data, t.unsent.begin(), n);
+  if (n > 0) memcpy(data, t.unsent.begin(), n);
   t.unsent = t.unsent.slice(n, t.unsent.size());
   return n;
 }
