@@ -1,0 +1,111 @@
+// What happens when something is broken: nothing, above all not on the host.
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { World } from "./world.mjs";
+
+const ATTACK = (world) => [
+  {
+    tools: [
+      { name: "bash", args: { command: `touch ${world.host}/leaked` } },
+      { name: "write", args: { filePath: join(world.host, "leaked"), content: "x" } },
+      { name: "read", args: { filePath: world.tokenFile } },
+      { name: "glob", args: { pattern: "*", path: world.directory } },
+      { name: "grep", args: { pattern: ".", path: world.directory } },
+    ],
+  },
+  { text: "done" },
+];
+
+/** A plugin folder whose module does what `source` says, as a broken installation would. */
+function brokenPlugin(world, source) {
+  const folder = join(world.directory, "broken");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", exports: { "./server": "./index.ts" } }));
+  writeFileSync(join(folder, "index.ts"), source);
+  return folder;
+}
+
+async function withWorld(options, use) {
+  const world = await World.start(options);
+  try {
+    await use(world, world.opencode);
+  } finally {
+    await world.stop();
+  }
+}
+
+describe("a real OpenCode fails closed", { concurrency: false }, () => {
+  test("with the bridge down, every tool says so, and the host is untouched", async () => {
+    await withWorld({ bridge: false }, async (world, opencode) => {
+      const session = await opencode.newSession();
+      const parts = await opencode.play(session, ATTACK(world));
+      assert.equal(parts.length, 5);
+      for (const { tool, state } of parts) {
+        assert.equal(state.status, "error", tool);
+        assert.match(state.error, /^The sandbox cannot be reached, so nothing was done\./, tool);
+        assert.match(state.error, /sandbridge serve/, tool);
+      }
+      const typed = await opencode.request("POST", `/session/${session}/shell`, {
+        agent: "build",
+        command: `touch ${world.host}/leaked`,
+      });
+      assert.match(typed.parts[0].state.output, /sandbridge: nothing was run on this machine/);
+      assert.deepEqual(world.hostFiles(), []);
+    });
+  });
+
+  for (const [what, source] of [
+    ["throws when it is imported", 'throw new Error("broken on purpose");'],
+    ["throws when it is started", 'export default { id: "opencode-sandbridge", server() { throw new Error("broken"); } };'],
+  ]) {
+    test(`with a plugin that ${what}, README.md's rules deny OpenCode's own tools`, async () => {
+      const world = await World.start({ serve: false });
+      try {
+        await world.useOpenCode({ pluginPath: brokenPlugin(world, source) });
+        const parts = await world.opencode.play(await world.opencode.newSession(), ATTACK(world));
+        assert.equal(parts.length, 5);
+        for (const { tool, state } of parts) {
+          assert.equal(state.status, "error", tool);
+          assert.match(state.error, /^The user has specified a rule which prevents you/, tool);
+        }
+        assert.deepEqual(world.hostFiles(), []);
+      } finally {
+        await world.stop();
+      }
+    });
+  }
+
+  test("with an option that does not exist, the plugin takes the tools' names and refuses", async () => {
+    await withWorld({ bridge: false, options: { ulr: "ws://127.0.0.1:1/rpc" } }, async (world, opencode) => {
+      const parts = await opencode.play(await opencode.newSession(), ATTACK(world));
+      for (const { tool, state } of parts) {
+        assert.match(state.error, /^opencode-sandbridge could not start.*there is no option "ulr"/, tool);
+      }
+      assert.deepEqual(world.hostFiles(), []);
+    });
+  });
+
+  test("a tool of another plugin is refused unless the options name it", async () => {
+    const world = await World.start({ bridge: false, serve: false });
+    try {
+      const tools = join(world.env.XDG_CONFIG_HOME, "opencode/tool");
+      mkdirSync(tools);
+      for (const name of ["stranger", "friend"]) {
+        writeFileSync(
+          join(tools, `${name}.ts`),
+          `export default { description: "x", args: {}, execute: async () => "${name} ran" };`,
+        );
+      }
+      await world.useOpenCode({ options: { allowTools: ["fri*"] } });
+      const session = await world.opencode.newSession();
+      const stranger = await world.opencode.callTool(session, "stranger", {});
+      assert.match(stranger.state.error, /^The tool "stranger" is closed: /);
+      const friend = await world.opencode.callTool(session, "friend", {});
+      assert.equal(friend.state.output, "friend ran");
+    } finally {
+      await world.stop();
+    }
+  });
+});

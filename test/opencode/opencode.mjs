@@ -1,0 +1,103 @@
+// `opencode serve`, driven as its own clients drive it: over HTTP and its event stream.
+import { Child } from "./processes.mjs";
+
+const REQUEST_MS = 90_000;
+
+export class OpenCode {
+  static async start(command, world) {
+    const child = await Child.start(command, ["serve", "--port", "0", "--print-logs"], {
+      env: world.env,
+      cwd: world.host,
+      ready: /opencode server listening on (http:\S+)/,
+      name: "opencode",
+      timeoutMs: 60_000,
+    });
+    const opencode = new OpenCode(child);
+    await opencode.#follow();
+    return opencode;
+  }
+
+  constructor(child) {
+    this.child = child;
+    this.url = child.match[1];
+    /** Every event so far. */
+    this.events = [];
+    this.ending = new AbortController();
+  }
+
+  /** Collects events from here on; resolves when the stream is open. */
+  async #follow() {
+    const response = await fetch(`${this.url}/event`, { signal: this.ending.signal });
+    const read = async () => {
+      let text = "";
+      for await (const bytes of response.body.pipeThrough(new TextDecoderStream())) {
+        const blocks = (text + bytes).split("\n\n");
+        text = blocks.pop();
+        for (const block of blocks) {
+          if (block.startsWith("data: ")) this.events.push({ at: Date.now(), ...JSON.parse(block.slice(6)) });
+        }
+      }
+    };
+    read().catch(() => {}); // the end of the stream is the end of the server
+  }
+
+  async request(method, path, body, headers = {}) {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: { "content-type": "application/json", ...headers },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: AbortSignal.timeout(REQUEST_MS),
+    });
+    const text = await response.text();
+    const answer = text && /json/.test(response.headers.get("content-type")) ? JSON.parse(text) : text;
+    if (!response.ok) throw Object.assign(new Error(`${method} ${path}: ${response.status} ${text}`), { response });
+    return answer;
+  }
+
+  async newSession() {
+    return (await this.request("POST", "/session", {})).id;
+  }
+
+  /** Has the model play these turns, and returns the tool parts of the turn when it is over. */
+  async play(session, turns, { model = "stand-in", headers } = {}) {
+    const before = new Set((await this.toolParts(session)).map(({ id }) => id));
+    await this.request(
+      "POST",
+      `/session/${session}/message`,
+      {
+        model: { providerID: "scripted", modelID: model },
+        parts: [{ type: "text", text: `SCRIPT:${JSON.stringify(turns)}` }],
+      },
+      headers,
+    );
+    return (await this.toolParts(session)).filter(({ id }) => !before.has(id));
+  }
+
+  /** One call of one tool, after which the model says "done". */
+  async callTool(session, name, args, options) {
+    const parts = await this.play(session, [{ tools: [{ name, args }] }, { text: "done" }], options);
+    return parts[0];
+  }
+
+  async messages(session) {
+    return await this.request("GET", `/session/${session}/message`);
+  }
+
+  async toolParts(session) {
+    return (await this.messages(session)).flatMap(({ parts }) => parts).filter(({ type }) => type === "tool");
+  }
+
+  async children(session) {
+    return await this.request("GET", `/session/${session}/children`);
+  }
+
+  /** The text of each toast so far. */
+  toasts() {
+    return this.events.filter(({ type }) => type === "tui.toast.show").map(({ properties }) => properties.title);
+  }
+
+  async stop() {
+    this.ending.abort();
+    await this.child.stop();
+  }
+}
