@@ -28,7 +28,8 @@ JsonDocument parseJson(kj::ArrayPtr<const char> text, unsigned maxDepth = 64);
 kj::Maybe<JsonDocument> tryParseJson(kj::ArrayPtr<const char> text, unsigned maxDepth = 64);
 
 // The member of that name, or null if `object` is none, has none, or has it as null. The get* functions also answer null for
-// a member of another type. What they return points into the document.
+// a member of another type. What they return points into the document: give it a name (KJ_ASSERT_NONNULL
+// ends the life of temporaries).
 kj::Maybe<const JsonValue&> getMember(const JsonValue& object, kj::StringPtr name);
 kj::Maybe<kj::StringPtr> getString(const JsonValue& object, kj::StringPtr name);
 kj::Maybe<bool> getBool(const JsonValue& object, kj::StringPtr name);

@@ -74,7 +74,8 @@ TEST_CASE("KJ's own log goes to stderr without source positions") {
   close(pipe[1]);
   auto text = kj::FdInputStream(kj::AutoCloseFd(pipe[0])).readAllText();
   CHECK(text.endsWith("\n"));
-  auto message = kj::str(KJ_ASSERT_NONNULL(getString(parseJson(text), "message")));
+  auto doc = parseJson(text);
+  auto message = KJ_ASSERT_NONNULL(getString(doc, "message"));
   CHECK(message.startsWith("trouble"));
   CHECK(strstr(message.cStr(), "inner") != nullptr);
   CHECK(strstr(message.cStr(), "c++") == nullptr);
