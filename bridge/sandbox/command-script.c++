@@ -1,0 +1,312 @@
+#include "sandbox/command-script.h"
+
+#include "base/error.h"
+#include "base/json.h"
+
+#include <kj/encoding.h>
+
+#include <stdlib.h>
+
+namespace sandbridge {
+
+namespace {
+
+using tensorlake::ProcessEvent;
+using tensorlake::ProcessRequest;
+
+// The kernel's limit for one argument (MAX_ARG_STRLEN), with its NUL.
+constexpr size_t MAX_ARGUMENT = 128u << 10;
+// Well below the 2 MiB that Linux gives to all arguments together.
+constexpr size_t MAX_ARGUMENTS = 1u << 20;
+constexpr size_t MAX_COMPLAINT = 2000;
+
+// $1 merge|split  $2 keep|null: standard input  $3 working directory  $4 directory to make, or empty  $5 perl program, or empty
+// $6 number of NAME=VALUE that follow, then the command
+constexpr kj::StringPtr COMMAND_SCRIPT = R"sh(
+merge=$1 input=$2 dir=$3
+[ -z "$4" ] || [ -d "$4" ] || mkdir -p "$4" 2>/dev/null
+if ! cd "$dir" 2>/dev/null; then
+  if [ -d "$dir" ]; then echo 'w denied'; elif [ -e "$dir" ]; then echo 'w file'
+  else echo 'w missing'; fi
+  exit 0
+fi
+if [ -n "$5" ] && command -v perl >/dev/null 2>&1; then
+  perl=$5; shift 5; exec perl -e "$perl" -- "$merge" "$input" "$@"
+fi
+n=$6; shift 6
+[ "$n" -eq 0 ] || set -- env "$@"
+if base64 -w0 </dev/null >/dev/null 2>&1; then
+  encode() { base64 -w0; }
+else
+  encode() { base64 | tr -d '\n'; }
+fi
+chunks() {
+  i=0
+  while c=$(dd bs=32768 count=1 2>/dev/null | encode) && [ -n "$c" ]; do
+    printf 'd %s %s\n' $i "$c"; i=$((i + 1))
+  done
+  printf 'e %s\n' $i
+}
+leader='printf "p %s\n" $$ >&3
+exec 5>&2 2>/dev/null
+trap : HUP INT QUIT TERM USR1 USR2
+( exec 2>&5 3>&- 4>&- 5>&-; exec "$@" )
+s=$?
+[ $s -eq 0 ] || kill -TERM -$$
+printf "%s\n" $s >&4'
+exec 3>&1
+group() {
+  exec 8>&2 2>/dev/null
+  ( exec 2>&8 8>&-; [ "$input" = keep ] || exec </dev/null; exec setsid sh -c "$leader" sh "$@" )
+  s=$?; [ $s -le 128 ] || printf '%s\n' $s >&4
+}
+if [ "$merge" = merge ]; then
+  s=$( { group "$@" 2>&1 | chunks >&3; } 4>&1 )
+else
+  exec 7>&2
+  s=$( { { group "$@" 2>&1 >&5 5>&- 6>&- 7>&- | chunks >&6; } 5>&1 6>&7 | chunks >&3; } 4>&1 )
+fi
+set -- $s
+printf 'x %s\n' "$1"
+)sh"_kj;
+
+// The same with one process for everything; tells a signal from an exit code above 128.
+constexpr kj::StringPtr COMMAND_PERL = R"perl(
+sub base64 {
+  my $r = pack "u", $_[0]; $r =~ s/^.//mg; $r =~ tr/\n//d; $r =~ tr|` -_|AA-Za-z0-9+/|;
+  my $p = (3 - length($_[0]) % 3) % 3; substr($r, -$p) = "=" x $p if $p; $r;
+}
+my ($merge, $input, $n) = splice @ARGV, 0, 3; my (%e, %w, %t);
+for (1 .. $n) { my ($k, $v) = split /=/, shift @ARGV, 2; $e{$k} = $v }
+for my $k (1, 2) {
+  next if $k == 2 && $merge eq "merge";
+  pipe my $r, $w{$k} or die "pipe: $!"; $t{fileno $r} = [$r, $k, 0];
+}
+pipe my $sr, my $sw or die "pipe: $!";
+defined(my $waiter = fork) or die "fork: $!";
+if (!$waiter) {
+  defined(my $pid = fork) or die "fork: $!";
+  if (!$pid) {
+    setpgrp 0, 0; $ENV{$_} = $e{$_} for keys %e;
+    open STDIN, "<", "/dev/null" if $input ne "keep";
+    open STDERR, ">&", $w{2} || $w{1}; open STDOUT, ">&", $w{1};
+    exec { $ARGV[0] } @ARGV or do {
+      my $c = $! + 0 == 2 ? 127 : 126; print STDERR "$ARGV[0]: $!\n"; exit $c;
+    };
+  }
+  setpgrp $pid, 0; syswrite $sw, "p $pid\n"; close $_ for values %w;
+  open STDIN, "<", "/dev/null"; open $_, ">", "/dev/null" for *STDOUT, *STDERR;
+  waitpid $pid, 0; my $s = $?; kill TERM => -$pid if $s;
+  syswrite $sw, $s & 127 ? "k " . ($s & 127) . "\n" : "x " . ($s >> 8) . "\n"; exit 0;
+}
+close $_ for values %w, $sw;
+open STDIN, "<", "/dev/null"; $| = 1; select STDERR; $| = 1; select STDOUT;
+my $set = ""; vec($set, $_, 1) = 1 for keys %t, fileno $sr;
+my ($status, $more) = ("", 1 + keys %t);
+sysread $sr, my $head, 100; ($head, $status) = split /(?<=\n)/, $head, 2; print $head;
+while ($more) {
+  select(my $ready = $set, undef, undef, undef) > 0 or next;
+  if (vec $ready, fileno $sr, 1) {
+    my $k = sysread $sr, my $b, 100; $status .= $b;
+    if (!$k) { $more--; vec($set, fileno $sr, 1) = 0 }
+  }
+  for my $f (keys %t) {
+    next if !vec $ready, $f, 1;
+    my $s = $t{$f}; my $k = sysread $s->[0], my $b, 32768;
+    my $line = $k ? "d $s->[2] " . base64($b) . "\n" : "e $s->[2]\n"; $s->[2]++;
+    if (!$k) { $more--; vec($set, $f, 1) = 0 }
+    if ($s->[1] == 1) { print $line } else { print STDERR $line }
+  }
+}
+print $status;
+)perl"_kj;
+
+// $1 root  $2 script, then its arguments
+constexpr kj::StringPtr SCRIPT_SCRIPT = R"sh(
+[ -d "$1" ] || mkdir -p "$1" 2>/dev/null
+cd "$1" 2>/dev/null || cd /
+script=$2; shift 2
+encode() { base64 -w 61440 2>/dev/null || base64 || echo fail >&4; }
+exec 3>&1 6>&2
+s=$( { { { ( exec 3>&- 4>&- 6>&- </dev/null; eval "$script" ); echo $? >&4; } 2>&1 >&5 5>&- | encode >&6; } 5>&1 | encode >&3; } 4>&1 )
+case $s in *fail*) s=fail ;; esac
+printf 'x %s\n' $s
+)sh"_kj;
+
+// $1 process group  $2 signal
+constexpr kj::StringPtr SIGNAL_SCRIPT = R"sh(kill "-$2" "-$1" 2>/dev/null; exit 0)sh"_kj;
+
+// $1 process group
+constexpr kj::StringPtr END_SCRIPT = R"sh(
+kill -TERM "-$1" 2>/dev/null || exit 0
+i=0
+while [ $i -lt 60 ] && kill -0 "-$1" 2>/dev/null; do
+  sleep 0.05 2>/dev/null || { sleep 1; i=$((i + 19)); }
+  i=$((i + 1))
+done
+kill -KILL "-$1" 2>/dev/null
+exit 0
+)sh"_kj;
+
+ProcessRequest shell(kj::StringPtr script, kj::Vector<kj::String> args) {
+  kj::Vector<kj::String> all(args.size() + 3);
+  all.add(kj::str("-c"));
+  all.add(kj::heapString(script));
+  all.add(kj::str("sh"));
+  for (auto& arg : args) all.add(kj::mv(arg));
+  ProcessRequest request;
+  request.command = kj::str("sh");
+  request.args = all.releaseAsArray();
+  // The one directory that every image has: the script goes to the right one itself, and can tell when it is missing.
+  request.workingDir = kj::str("/");
+  return request;
+}
+
+void check(kj::StringPtr argument, kj::StringPtr what, size_t& total) {
+  if (argument.findFirst('\0') != nullptr) {
+    throwError(ErrorKind::INVALID_ARGUMENT, kj::str(what, " holds a NUL byte."));
+  }
+  if (!isValidUtf8(argument)) {
+    throwError(ErrorKind::INVALID_ARGUMENT, kj::str(what, " is not valid UTF-8."));
+  }
+  total += argument.size() + 1;
+  if (argument.size() >= MAX_ARGUMENT || total > MAX_ARGUMENTS) {
+    throwError(ErrorKind::INVALID_ARGUMENT,
+               kj::str(what, " is too long: at most 128 KiB each and 1 MiB together are possible. Put long text into "
+                             "a file, or send it to standard input."));
+  }
+}
+
+// The number after the letter and the blank; none if it is not one.
+kj::Maybe<uint64_t> number(kj::StringPtr text, size_t from, size_t* end) {
+  uint64_t value = 0;
+  size_t i = from;
+  for (; i < text.size() && text[i] >= '0' && text[i] <= '9' && i < from + 18; ++i) {
+    value = value * 10 + (text[i] - '0');
+  }
+  *end = i;
+  if (i == from) return nullptr;
+  return value;
+}
+
+}  // namespace
+
+ProcessRequest commandRequest(const WorkspaceCommand& command, kj::StringPtr workdir,
+                              kj::StringPtr root, ScriptEngine engine) {
+  if (command.argv.size() == 0 || command.argv[0].size() == 0) {
+    throwError(ErrorKind::INVALID_ARGUMENT, "there is no command to run.");
+  }
+  kj::Vector<kj::String> args;
+  args.add(kj::str(command.mergeStderr ? "merge" : "split"));
+  args.add(kj::str(command.keepStdin ? "keep" : "null"));
+  args.add(kj::heapString(workdir));
+  args.add(kj::heapString(workdir == root ? root : ""_kj));
+  args.add(kj::heapString(engine == ScriptEngine::BEST ? COMMAND_PERL : ""_kj));
+  args.add(kj::str(command.environment.size()));
+  size_t total = 0;
+  check(workdir, "the working directory", total);
+  for (auto& variable : command.environment) {
+    if (variable.name.size() == 0 || variable.name[0] == '-' || variable.name.findFirst('=') != nullptr) {
+      throwError(ErrorKind::INVALID_ARGUMENT, kj::str("\"", toValidUtf8(variable.name),
+                                                      "\" cannot be the name of an environment variable."));
+    }
+    auto assignment = kj::str(variable.name, "=", variable.value);
+    check(assignment, "an environment variable", total);
+    args.add(kj::mv(assignment));
+  }
+  for (auto& arg : command.argv) {
+    check(arg, "an argument of the command", total);
+    args.add(kj::heapString(arg));
+  }
+  auto request = shell(COMMAND_SCRIPT, kj::mv(args));
+  request.pipeStdin = command.keepStdin;
+  return request;
+}
+
+ProcessRequest scriptRequest(kj::StringPtr script, kj::ArrayPtr<const kj::String> scriptArgs, kj::StringPtr root) {
+  kj::Vector<kj::String> args;
+  size_t total = 0;
+  args.add(kj::heapString(root));
+  check(script, "the script", total);
+  args.add(kj::heapString(script));
+  for (auto& arg : scriptArgs) {
+    check(arg, "an argument of the script", total);
+    args.add(kj::heapString(arg));
+  }
+  return shell(SCRIPT_SCRIPT, kj::mv(args));
+}
+
+ProcessRequest signalRequest(uint32_t group, int number) {
+  if (number < 1 || number > 64) throwError(ErrorKind::INVALID_ARGUMENT, kj::str(number, " is not a signal."));
+  kj::Vector<kj::String> args;
+  args.add(kj::str(group));
+  args.add(kj::str(number));
+  return shell(SIGNAL_SCRIPT, kj::mv(args));
+}
+
+ProcessRequest endRequest(uint32_t group) {
+  kj::Vector<kj::String> args;
+  args.add(kj::str(group));
+  return shell(END_SCRIPT, kj::mv(args));
+}
+
+CommandOutput::Step CommandOutput::take(const ProcessEvent& event) {
+  Step step;
+  if (event.kind != ProcessEvent::STDOUT_LINE && event.kind != ProcessEvent::STDERR_LINE) return step;
+  bool isError = event.kind == ProcessEvent::STDERR_LINE;
+  auto& line = event.line;
+  size_t end = 0;
+  char tag = line.size() >= 3 && line[1] == ' ' ? line[0] : '\0';
+
+  if (tag == 'd' || tag == 'e') {
+    auto& stream = isError ? err : out;
+    KJ_IF_MAYBE (n, number(line, 2, &end)) {
+      if (*n < stream.next || stream.ended) return step;
+      if (*n > stream.next) {
+        throwError(ErrorKind::INTERRUPTED, "part of the command's output was lost on its way; the command may have ended.");
+      }
+      if (tag == 'e') {
+        stream.ended = true;
+        return step;
+      }
+      auto bytes = kj::decodeBase64(line.asArray().slice(kj::min(end + 1, line.size()), line.size()));
+      if (bytes.hadErrors) {
+        throwError(ErrorKind::INTERRUPTED, "part of the command's output was garbled on its way; the command may have ended.");
+      }
+      ++stream.next;
+      step.kind = isError ? STDERR : STDOUT;
+      step.bytes = kj::mv(bytes);
+      return step;
+    }
+  } else if (!isError && tag == 'p') {
+    KJ_IF_MAYBE (n, number(line, 2, &end)) {
+      // 0 and 1 would name other groups than the command's own.
+      if (*n > 1 && *n <= 0x7fffffff) {
+        pid = static_cast<uint32_t>(*n);
+        step.kind = STARTED;
+        return step;
+      }
+    }
+  } else if (!isError && tag == 'w') {
+    step.kind = NO_WORKDIR;
+    step.word = kj::heapString(line.slice(2));
+    return step;
+  } else if (!isError && (tag == 'x' || tag == 'k')) {
+    KJ_IF_MAYBE (n, number(line, 2, &end)) {
+      exit.kind = tag == 'x' ? ExitStatus::EXITED : ExitStatus::SIGNALED;
+      exit.value = static_cast<unsigned>(*n);
+      ended = true;
+      step.kind = ENDED;
+      return step;
+    }
+  }
+  if (said.size() < MAX_COMPLAINT) said = kj::str(said, said.size() > 0 ? " " : "", line);
+  return step;
+}
+
+kj::Maybe<ExitStatus> CommandOutput::status() const {
+  if (!ended) return nullptr;
+  return exit;
+}
+
+}  // namespace sandbridge

@@ -1,0 +1,70 @@
+#pragma once
+// How a command crosses TensorLake's process API, which carries lines of UTF-8 text, loses trailing newlines, and closes the
+// pipe of a program that prints anything else. A small shell script (perl does the work where the image has it; both say
+// the same) runs the command in a process group of its own and prints its output, as it comes, as lines:
+//
+//   p PID          first, on stdout: the process group. Or `w missing|file|denied`: no such working directory; then nothing else
+//   d N BASE64     the next bytes of the stream on which the line stands; N counts from 0
+//   e N            end of that stream after N lines
+//   x CODE, k SIG  last, on stdout: how the command ended
+//
+// Hostile text travels as arguments, never as script text.
+
+#include "tensorlake/client.h"
+#include "tools/workspace.h"
+
+namespace sandbridge {
+
+enum class ScriptEngine { BEST, SHELL_ONLY };
+
+// Throws INVALID_ARGUMENT for what cannot be an argument list. `workdir` is absolute; when it is `root` it is made if need be.
+tensorlake::ProcessRequest commandRequest(const WorkspaceCommand& command, kj::StringPtr workdir,
+                                          kj::StringPtr root, ScriptEngine engine);
+
+// Runs a script in `root` with its standard output and error in base64, any number of lines, and as the last line of stdout
+// `x CODE`, or `x fail` when base64 itself failed.
+tensorlake::ProcessRequest scriptRequest(kj::StringPtr script, kj::ArrayPtr<const kj::String> args,
+                                         kj::StringPtr root);
+
+// Sends a signal to a process group.
+tensorlake::ProcessRequest signalRequest(uint32_t group, int number);
+// SIGTERM, and SIGKILL to what is left 3 s later.
+tensorlake::ProcessRequest endRequest(uint32_t group);
+
+// Turns the lines back into bytes.
+class CommandOutput {
+ public:
+  enum Kind { NOTHING, STARTED, NO_WORKDIR, STDOUT, STDERR, ENDED };
+  struct Step {
+    Kind kind = NOTHING;
+    kj::Array<kj::byte> bytes;  // STDOUT, STDERR
+    kj::String word;            // NO_WORKDIR: missing, file, denied
+  };
+
+  explicit CommandOutput(bool merged) : merged(merged) {}
+
+  // Throws INTERRUPTED when TensorLake has lost a line; lines that come twice are skipped.
+  Step take(const tensorlake::ProcessEvent& event);
+
+  uint32_t group() const { return pid; }
+  // Whether everything has come: both streams to their ends, and the status.
+  bool complete() const { return ended && (out.ended) && (merged || err.ended); }
+  kj::Maybe<ExitStatus> status() const;
+  // What the script itself, not the command, said to its standard error.
+  kj::StringPtr complaint() const { return said; }
+
+ private:
+  struct Stream {
+    uint64_t next = 0;
+    bool ended = false;
+  };
+
+  bool merged;
+  bool ended = false;
+  uint32_t pid = 0;
+  ExitStatus exit;
+  Stream out, err;
+  kj::String said;
+};
+
+}  // namespace sandbridge
