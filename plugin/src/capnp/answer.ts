@@ -70,7 +70,9 @@ export class LaterAnswer<R extends Struct> implements Answer<R> {
     const later = placed(call);
     return new LaterAnswer(this.#answer.then((a) => a.pipelineCall(path, later)));
   }
-  pipelineClose(): void {}
+  pipelineClose(path: PipelineOp[]): void {
+    this.#answer.then((a) => a.pipelineClose(path), () => {});
+  }
   cancel(reason: unknown): void {
     this.#cancel(reason);
     this.#answer.then((a) => a.cancel(reason), () => {});

@@ -29,6 +29,8 @@ export class Question<R extends Struct = Struct> implements Answer<R> {
 
   #state: State = "open";
   #outcome: { readonly root: Pointer } | { readonly error: unknown } | undefined;
+  /** Capabilities of the answer that were released before it was there. */
+  readonly #unwanted: PipelineOp[][] = [];
   readonly #windows = new Map<string, StreamWindow>();
   readonly #done: Promise<R>;
   #resolve: (result: R) => void = () => {};
@@ -76,7 +78,10 @@ export class Question<R extends Struct = Struct> implements Answer<R> {
     if (!window) this.#windows.set(key, (window = new StreamWindow()));
     return this.vat.sendCall(call, (target) => this.writePath(target._initPromisedAnswer(), path), window);
   }
-  pipelineClose(): void {}
+  pipelineClose(path: PipelineOp[]): void {
+    if (this.#state === "settled") this.resolved(path).close();
+    else this.#unwanted.push(path);
+  }
 
   writePath(answer: PromisedAnswer, path: Path): void {
     answer.questionId = this.id;
@@ -129,5 +134,6 @@ export class Question<R extends Struct = Struct> implements Answer<R> {
     this.#state = "settled";
     this.#outcome = outcome;
     this.#windows.clear();
+    for (const path of this.#unwanted.splice(0)) this.resolved(path).close();
   }
 }

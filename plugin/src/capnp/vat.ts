@@ -90,6 +90,11 @@ export class Vat {
     this.#shutdown(disconnected(reason));
   }
 
+  /** Why the connection has ended, if it has. */
+  get closed(): RpcError | undefined {
+    return this.#closed;
+  }
+
   /** Sizes of the tables, for tests and for finding leaks. */
   get stats(): { questions: number; answers: number; exports: number; imports: number } {
     return {

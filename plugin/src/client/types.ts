@@ -23,7 +23,7 @@ export interface ConnectOptions {
   pingIntervalMs?: number | undefined;
   /** How long the answer to such a ping may take before the connection counts as dead, in ms. Default 10000. */
   pingTimeoutMs?: number | undefined;
-  /** Told of each change of the connection's state, beginning with `connecting`. */
+  /** Told of each change of the connection's state, beginning with `connecting`. Must not throw. */
   onState?: ((state: ConnectionState) => void) | undefined;
 }
 
@@ -64,9 +64,9 @@ export interface SandboxClient extends AsyncDisposable {
 
   /**
    * Calls `listener` on each event of any session. Established again after each reconnection (what happened in between is
-   * not told). Fails never; ends with `close`.
+   * not told). `onError` is told when the bridge refuses to be watched; there are no events then until the next connection.
    */
-  watch(listener: (event: SessionEvent) => void): Watch;
+  watch(listener: (event: SessionEvent) => void, onError?: (error: unknown) => void): Watch;
 
   /** Who answers. Repeated by itself when the connection breaks. */
   hello(options?: CallOptions): Promise<ServerInfo>;

@@ -1,0 +1,66 @@
+// Tool calls: the arguments go as a model wrote them, questions and output come back while the tool runs.
+
+import { results } from "../capnp/answer.ts";
+import { RpcError } from "../capnp/errors.ts";
+import { ToolUi, type ToolUi$Client, type ToolUi_Question } from "../capnp/generated/sandbox-rpc.ts";
+import { jsonObject, toolResult } from "./convert.ts";
+import type { UseSession } from "./session.ts";
+import type { Question, ToolCallOptions, ToolResult } from "./types.ts";
+
+export function callTool(
+  use: UseSession, name: string, args: object | string, options: ToolCallOptions = {},
+): Promise<ToolResult> {
+  const { signal } = options;
+  const text = typeof args === "string" ? args : JSON.stringify(args);
+  return use(async ({ tools }) => {
+    const ui = options.ask || options.onOutput ? new Ui(options) : undefined;
+    try {
+      const { result } = await results(tools.call((p) => {
+        p.name = name;
+        p.arguments = text;
+        if (ui) p.ui = ui.client;
+      }), signal);
+      if (!result) throw new RpcError("failed", "the bridge sent no result");
+      return toolResult(result);
+    } catch (error) {
+      // The person's own words, not what the bridge made of them.
+      if (ui?.refusal && !signal?.aborted) throw ui.refusal.error;
+      throw error;
+    }
+  }, { signal });
+}
+
+class Ui {
+  readonly client: ToolUi$Client;
+  /** What `ask` or `onOutput` has thrown. */
+  refusal: { readonly error: unknown } | undefined;
+
+  constructor({ ask, onOutput }: ToolCallOptions) {
+    this.client = new ToolUi.Server({
+      ask: async ({ question }) => {
+        await this.#guard("denied", () => ask?.(convertQuestion(question)));
+      },
+      output: async ({ text }) => {
+        await this.#guard("failed", () => onOutput?.(text.toUint8Array().slice()));
+      },
+    }).client();
+  }
+
+  async #guard(kind: "denied" | "failed", handler: () => void | Promise<void>): Promise<void> {
+    try {
+      await handler();
+    } catch (error) {
+      this.refusal ??= { error };
+      throw new RpcError(kind, error instanceof Error ? error.message : String(error));
+    }
+  }
+}
+
+function convertQuestion(question: ToolUi_Question): Question {
+  return {
+    permission: question.permission,
+    patterns: [...question.patterns],
+    always: [...question.always],
+    metadata: jsonObject(question.metadata),
+  };
+}
