@@ -2,6 +2,10 @@
 // RapidJSON behind a few functions that fit KJ: bounded parsing of foreign text, fields that may be missing, and a writer.
 
 // Include RapidJSON only from here: Debian's version adds to null pointers in its stack, which the sanitizer build would stop at.
+// The standard headers that it needs come first, so that the attribute meets none of their templates half defined.
+#include <istream>
+#include <memory>
+
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((no_sanitize("pointer-overflow"))), apply_to = function)
 #endif
