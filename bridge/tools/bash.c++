@@ -1,0 +1,226 @@
+#include "base/coroutine.h"
+#include "base/ids.h"
+#include "tools/output-tail.h"
+#include "tools/questions.h"
+
+#include <algorithm>
+
+namespace sandbridge {
+
+namespace {
+
+// Runs $1 in bash (sh where there is none), both outputs through one pipe. A copy goes to file $2, which stays if it has
+// more than $3 lines or $4 bytes; it grows to $5 blocks of 512 bytes at most. The copying tee outlives the signals that end
+// the command, so what it prints while dying is not lost. If the copy is incomplete, $6 is printed at the end. After a
+// command that failed, what it left in the background is ended, as OpenCode does.
+constexpr kj::StringPtr SCRIPT = R"sh(
+command=$1 file=$2 lines=$3 bytes=$4 blocks=$5 notice=$6
+shell=$(command -v bash) || shell=/bin/sh
+[ -d "${file%/*}" ] || (umask 077 && mkdir -p "${file%/*}") 2>/dev/null
+exec 4>&1
+status=$( {
+  { "$shell" -c "$command" </dev/null 2>&1 3>&- 4>&-; echo $? >&3; } |
+  (
+    trap '' TERM INT HUP XFSZ
+    umask 077
+    ulimit -f "$blocks" 2>/dev/null
+    tee -- "$file" 2>/dev/null 3>&- || printf '%s' "$notice"
+  ) >&4 4>&-
+} 3>&1 )
+exec 4>&-
+if [ -f "$file" ]; then
+  set -- $(wc -lc <"$file")
+  if [ "$1" -le "$lines" ] && [ "$2" -le "$bytes" ]; then rm -f -- "$file"; fi
+fi
+if [ "$status" != 0 ]; then
+  read -r stat </proc/$$/stat && set -- $stat
+  if [ "$5" = $$ ]; then
+    trap '' TERM
+    kill -TERM 0
+  fi
+fi
+exit "${status:-143}"
+)sh"_kj;
+
+constexpr kj::StringPtr OUTPUT_DIR = "/tmp/.sandbridge/output"_kj;
+// A command that prints without end must not fill the sandbox's disk: 256 MiB.
+constexpr unsigned OUTPUT_BLOCKS = 524288;
+
+// A copy is kept if the answer might not have room for everything.
+constexpr size_t COPY_LINES = ANSWER_LINES - 20, COPY_BYTES = ANSWER_BYTES - 1024;
+
+// After the time is over, the processes get SIGTERM and 3 s later SIGKILL; one that has left the group may still hold the
+// output open. It is not waited for any longer than this.
+constexpr auto TIMEOUT_SLACK = 100 * kj::MILLISECONDS;
+constexpr auto DEATH_GRACE = 15 * kj::SECONDS;
+
+// Sends what a command prints to the person behind the call, one chunk at a time. A slow one misses the older part of
+// what came meanwhile, as only the end is ever shown; the command does not wait for it.
+class LiveOutput {
+ public:
+  explicit LiveOutput(ToolUi& ui) : ui(ui) {}
+
+  void add(Bytes bytes) {
+    if (broken) return;
+    pending.append(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
+    if (pending.size() > CHUNK) pending.erase(0, pending.size() - CHUNK);
+    if (!sending) {
+      sending = true;
+      loop = send().eagerlyEvaluate(nullptr);
+    }
+  }
+
+  // Resolves when everything is sent.
+  kj::Promise<void> finish() { return kj::mv(loop); }
+
+ private:
+  static constexpr size_t CHUNK = 65536;
+
+  ToolUi& ui;
+  std::string pending, current;
+  bool sending = false, broken = false;
+  kj::Promise<void> loop = kj::READY_NOW;
+
+  kj::Promise<void> send() {
+    try {
+      // Chunks that arrive together go out together.
+      co_await kj::evalLater([]() {});
+      while (!pending.empty()) {
+        current = std::move(pending);
+        pending.clear();
+        co_await ui.output(kj::arrayPtr(current.data(), current.size()).asBytes());
+      }
+    } catch (kj::Exception&) {
+      // Nobody watches any more. The command goes on; the result has it all.
+      broken = true;
+    }
+    sending = false;
+  }
+};
+
+class Collector final : public OutputReceiver {
+ public:
+  explicit Collector(ToolUi& ui) : live(ui) {}
+
+  OutputTail tail;
+  LiveOutput live;
+
+  kj::Promise<void> stdoutChunk(Bytes bytes) override {
+    tail.append(bytes);
+    live.add(bytes);
+    return kj::READY_NOW;
+  }
+  kj::Promise<void> stderrChunk(Bytes bytes) override { return stdoutChunk(bytes); }
+};
+
+// The end of the output as user interfaces show it.
+kj::String preview(TextView output, bool whole) {
+  if (whole && output.size() <= PREVIEW_CHARS) return encodeUtf8(output);
+  return kj::str("...\n\n", encodeUtf8(tailUnits(output, PREVIEW_CHARS)));
+}
+
+struct Ending {
+  kj::Maybe<unsigned> exitCode;  // null: timeout
+};
+
+ToolResult makeResult(kj::StringPtr command, Collector& collector, Ending ending, uint64_t timeoutMs,
+                      kj::StringPtr file, kj::StringPtr notice) {
+  bool saved = !collector.tail.removeSuffix(view(notice));
+  auto text = collector.tail.text();
+  bool whole = collector.tail.isWhole();
+  kj::String notes = kj::str();
+  if (ending.exitCode == nullptr) {
+    notes = kj::str("\n\n<shell_metadata>\nshell tool terminated command after exceeding timeout ", timeoutMs,
+                    " ms. If this command is expected to take longer and is not waiting for interactive input, "
+                    "retry with a larger timeout value in milliseconds.\n</shell_metadata>");
+  }
+  auto linesOf = [](auto& s) { return size_t(std::count(s.begin(), s.end(), '\n')); };
+  bool cut = !whole || linesOf(text) + 1 + linesOf(notes) > ANSWER_LINES ||
+             utf8Size(text) + notes.size() > ANSWER_BYTES;
+  auto body = text;
+  kj::String header = kj::str();
+  if (cut) {
+    header = kj::str("...output truncated...\n\n",
+                     saved ? kj::str("Full output saved to: ", file)
+                           : kj::str("The full output could not be saved: the sandbox's disk is full "
+                                     "or the output too long."),
+                     "\n\n");
+    // With its frame the answer must not get longer than an answer may be, or OpenCode would cut it again, at the end.
+    body = tailWithin(text, ANSWER_LINES - linesOf(notes) - linesOf(header),
+                      ANSWER_BYTES - notes.size() - header.size());
+  }
+
+  ToolResult result;
+  result.title = validUtf8(command.asBytes());
+  result.output = kj::str(header, body.empty() ? kj::str("(no output)") : encodeUtf8(body), notes);
+  auto shown = preview(text, whole);
+  if (text.empty()) shown = preview(decodeUtf8(result.output), true);
+  JsonWriter metadata;
+  metadata.beginObject().field("output", shown).key("exit");
+  KJ_IF_MAYBE (code, ending.exitCode) {
+    metadata.value(*code);
+  } else {
+    metadata.value(nullptr);
+  }
+  metadata.field("truncated", cut);
+  if (cut && saved) metadata.field("outputPath", file);
+  metadata.endObject();
+  result.metadata = metadata.finish();
+  return result;
+}
+
+}  // namespace
+
+kj::Promise<ToolResult> runBash(ToolContext& context, Arguments arguments, ToolUi& ui) {
+  try {
+    auto command = arguments.word("command", COMMAND_BYTES);
+    auto workdir = resolvePath(context.root, arguments.word("workdir", PATH_BYTES));
+    uint64_t timeoutMs = arguments.number("timeout", DEFAULT_TIMEOUT_MS);
+    // Beyond some years the sum of durations would overflow.
+    auto timeout = std::min<uint64_t>(timeoutMs, uint64_t(1) << 40) * kj::MILLISECONDS + TIMEOUT_SLACK;
+    if (command.empty()) throw Refusal{kj::str("The argument 'file' cannot be empty. Received ''")};
+
+    auto id = randomToken();
+    auto file = kj::str(OUTPUT_DIR, "/tool_", id.slice(0, 26));
+    auto notice = kj::str("\n[sandbridge ", id.slice(26), ": the copy of this output is incomplete]\n");
+    WorkspaceCommand start;
+    start.argv = kj::arr(kj::str("/bin/sh"), kj::str("-c"), kj::str(SCRIPT), kj::str("sh"), toKj(command),
+                         kj::str(file), kj::str(COPY_LINES), kj::str(COPY_BYTES), kj::str(OUTPUT_BLOCKS), kj::str(notice));
+    start.workdir = toKj(workdir);
+    start.environment = kj::arr(EnvironmentVariable{kj::str("OPENCODE"), kj::str("1")});
+    start.timeout = timeout;
+    start.mergeStderr = true;
+
+    Collector collector(ui);
+    Ending ending;
+    kj::Own<WorkspaceProcess> process;
+    kj::Maybe<kj::Exception> failure;
+    try {
+      process = co_await context.workspace.start(kj::mv(start), collector);
+      auto late = context.timer.afterDelay(timeout + DEATH_GRACE).then([]() {
+        return ExitStatus{ExitStatus::TIMED_OUT, 0};
+      });
+      auto status = co_await process->wait().exclusiveJoin(kj::mv(late));
+      if (status.kind != ExitStatus::TIMED_OUT) ending.exitCode = status.shellCode();
+    } catch (kj::Exception& e) {
+      failure = kj::mv(e);
+    }
+    process = nullptr;
+    KJ_IF_MAYBE (e, failure) {
+      if (isInfrastructure(*e)) kj::throwFatalException(kj::mv(*e));
+      switch (kindOf(*e)) {
+        case ErrorKind::NOT_FOUND: throw Refusal{fileSystemError("NotFound", "access", workdir)};
+        case ErrorKind::INVALID_ARGUMENT:
+          throw Refusal{kj::str("ENOTDIR: not a directory, posix_spawn '/bin/bash'")};
+        default: throw Refusal{textOf(*e)};
+      }
+    }
+    // The last of the live output may need a moment; somebody who does not take it must not hold up the result.
+    co_await collector.live.finish().exclusiveJoin(context.timer.afterDelay(2 * kj::SECONDS));
+    co_return makeResult(toKj(command), collector, ending, timeoutMs, file, notice);
+  } catch (Refusal& refusal) {
+    co_return failedResult(kj::mv(refusal.text));
+  }
+}
+
+}  // namespace sandbridge

@@ -1,0 +1,72 @@
+#include "base/coroutine.h"
+#include "tools/search.h"
+
+#include <algorithm>
+
+namespace sandbridge {
+
+namespace {
+
+// Prints F if the path is a file, X if it cannot be searched, else R and the names.
+constexpr kj::StringPtr SCRIPT = R"sh(
+dir=$1 pattern=$2
+if [ -f "$dir" ]; then printf F; exit 0; fi
+cd -- "$dir" 2>/dev/null || { printf X; exit 0; }
+if with_rg; then
+  printf R
+  rg --no-config --files --null --glob="$pattern" --glob='!**/.git/**' . </dev/null 2>/dev/null |
+    head -c 8388608 | newest
+fi
+exit 0
+)sh"_kj;
+
+}  // namespace
+
+kj::Promise<ToolResult> runGlob(ToolContext& context, Arguments arguments, ToolUi& ui) {
+  try {
+    auto pattern = arguments.word("pattern", PATTERN_BYTES);
+    auto base = resolvePath(context.root, arguments.word("path", PATH_BYTES));
+    JsonWriter asked;
+    asked.beginObject().field("pattern", chars(pattern));
+    if (arguments.has("path")) asked.field("path", chars(arguments.string("path")));
+    asked.endObject();
+    passOrRefuse(co_await ask(ui, question("glob", pattern, asked.finish())));
+
+    auto captured = co_await look(context, kj::str(SEARCH_FUNCTIONS, SCRIPT), kj::arr(toKj(base), toKj(pattern)));
+    std::string_view output(reinterpret_cast<const char*>(captured.output.begin()), captured.output.size());
+    if (output == "F") {
+      throw Refusal{kj::str("glob path must be a directory: ", validUtf8(chars(base).asBytes()))};
+    }
+    passOrRefuse(co_await askExternal(context, ui, base, true));
+    if (!output.starts_with("R")) throw Refusal{kj::str("ripgrep execution failed")};
+
+    std::string list;
+    uint64_t count = 0;
+    bool truncated = false;
+    for (auto name : splitNul(output.substr(1))) {
+      auto path = std::string(view(validUtf8(chars(found(base, name)).asBytes())));
+      if (count == SEARCH_RESULTS || list.size() + path.size() > ANSWER_BYTES - 200) {
+        truncated = true;
+        break;
+      }
+      if (count++ > 0) list += '\n';
+      list += path;
+    }
+    truncated = truncated || count == SEARCH_RESULTS;
+
+    ToolResult result;
+    result.title = validUtf8(chars(shownPath(context, base)).asBytes());
+    if (count == 0) list = "No files found";
+    result.output = truncated ? kj::str(chars(list), "\n\n(Results are truncated: showing first ", count,
+                                        " results. Consider using a more specific path or pattern.)")
+                              : toKj(list);
+    JsonWriter metadata;
+    metadata.beginObject().field("count", count).field("truncated", truncated).endObject();
+    result.metadata = metadata.finish();
+    co_return result;
+  } catch (Refusal& refusal) {
+    co_return failedResult(kj::mv(refusal.text));
+  }
+}
+
+}  // namespace sandbridge

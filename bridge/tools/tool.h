@@ -1,0 +1,60 @@
+#pragma once
+// What the tools share: the place they work in, how they ask, how they answer.
+
+#include "base/error.h"
+#include "base/json.h"
+#include "tools/arguments.h"
+#include "tools/limits.h"
+#include "tools/path-locks.h"
+#include "tools/paths.h"
+#include "tools/text.h"
+#include "tools/toolbox.h"
+#include "tools/workspace.h"
+
+#include <kj/debug.h>
+#include <kj/vector.h>
+
+#include <set>
+#include <string>
+
+namespace sandbridge {
+
+// One session's; outlives its calls.
+struct ToolContext {
+  Workspace& workspace;
+  kj::Timer& timer;
+  std::string root;
+  PathLocks locks;
+  // Instruction files that a read has already shown.
+  std::set<std::string> instructionsGiven;
+
+  ToolContext(Workspace& workspace, kj::Timer& timer)
+      : workspace(workspace), timer(timer), root(view(workspace.root())) {}
+};
+
+// Each runs one call. They throw infrastructure errors, and errors of base/error.h that become the answer.
+kj::Promise<ToolResult> runBash(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runWrite(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runGlob(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runGrep(ToolContext& context, Arguments arguments, ToolUi& ui);
+
+// A failed result: `text` is what the model gets.
+ToolResult failedResult(kj::String text);
+
+// Runs a script that only looks. Throws FAILED after SCRIPT_SECONDS.
+kj::Promise<Workspace::Captured> look(ToolContext& context, kj::StringPtr script,
+                                      kj::Array<kj::String> args, size_t limit = 8u << 20);
+
+// An error of the sandbox's file system as OpenCode words it: "NotFound: FileSystem.stat (/workspace/x)".
+kj::String fileSystemError(kj::StringPtr tag, kj::StringPtr method, std::string_view path);
+
+// What a failed writeFile() means, in these words. Rethrows infrastructure errors.
+kj::String writeError(const kj::Exception& e, std::string_view path);
+
+// Whether an exception is of the infrastructure: then a call rejects, and there is no result.
+bool isInfrastructure(const kj::Exception& e);
+
+}  // namespace sandbridge

@@ -1,0 +1,91 @@
+#include "tools/toolbox.h"
+
+#include "base/coroutine.h"
+#include "tools/tool.h"
+
+namespace sandbridge {
+
+namespace {
+
+using Field = ArgumentField;
+
+struct Tool {
+  kj::StringPtr name;
+  kj::ArrayPtr<const Field> fields;
+  kj::Promise<ToolResult> (*run)(ToolContext& context, Arguments arguments, ToolUi& ui);
+};
+
+const Field BASH[] = {{"command"_kj, Field::STRING, true},
+                      {"timeout"_kj, Field::POSITIVE, false},
+                      {"workdir"_kj, Field::STRING, false}};
+const Field READ[] = {{"filePath"_kj, Field::STRING, true},
+                      {"offset"_kj, Field::NATURAL, false},
+                      {"limit"_kj, Field::NATURAL, false}};
+const Field WRITE[] = {{"content"_kj, Field::STRING, true}, {"filePath"_kj, Field::STRING, true}};
+const Field EDIT[] = {{"filePath"_kj, Field::STRING, true},
+                      {"oldString"_kj, Field::STRING, true},
+                      {"newString"_kj, Field::STRING, true},
+                      {"replaceAll"_kj, Field::BOOLEAN, false}};
+const Field APPLY_PATCH[] = {{"patchText"_kj, Field::STRING, true}};
+const Field GLOB[] = {{"pattern"_kj, Field::STRING, true}, {"path"_kj, Field::STRING, false}};
+const Field GREP[] = {{"pattern"_kj, Field::STRING, true},
+                      {"path"_kj, Field::STRING, false},
+                      {"include"_kj, Field::STRING, false}};
+
+const Tool TOOLS[] = {
+    {"bash"_kj, BASH, runBash},
+    {"read"_kj, READ, runRead},
+    {"write"_kj, WRITE, runWrite},
+    {"edit"_kj, EDIT, runEdit},
+    {"apply_patch"_kj, APPLY_PATCH, runApplyPatch},
+    {"glob"_kj, GLOB, runGlob},
+    {"grep"_kj, GREP, runGrep},
+};
+
+class ToolboxImpl final : public Toolbox {
+ public:
+  ToolboxImpl(Workspace& workspace, kj::Timer& timer) : context(workspace, timer) {}
+
+  kj::Array<kj::StringPtr> names() override {
+    return KJ_MAP(tool, TOOLS) -> kj::StringPtr { return tool.name; };
+  }
+
+  kj::Promise<ToolResult> call(kj::StringPtr name, kj::StringPtr arguments, ToolUi& ui) override {
+    for (auto& tool : TOOLS) {
+      if (tool.name != name) continue;
+      try {
+        return tool.run(context, Arguments(tool.name, arguments, tool.fields), ui)
+            .catch_([](kj::Exception&& e) -> kj::Promise<ToolResult> {
+              if (isInfrastructure(e)) return kj::mv(e);
+              return failedResult(textOf(e));
+            });
+      } catch (Refusal& refusal) {
+        return failedResult(kj::mv(refusal.text));
+      }
+    }
+    return failedResult(kj::str("There is no tool named \"", name, "\". There are: ",
+                                kj::strArray(names(), ", "), "."));
+  }
+
+ private:
+  ToolContext context;
+};
+
+class SilentUi final : public ToolUi {
+ public:
+  kj::Promise<void> ask(Question question) override { return kj::READY_NOW; }
+  kj::Promise<void> output(kj::ArrayPtr<const kj::byte> bytes) override { return kj::READY_NOW; }
+};
+
+}  // namespace
+
+kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer) {
+  return kj::heap<ToolboxImpl>(workspace, timer);
+}
+
+ToolUi& silentUi() {
+  static SilentUi ui;
+  return ui;
+}
+
+}  // namespace sandbridge
