@@ -43,6 +43,11 @@ export class RpcError extends Error {
   }
 }
 
+/** For calls that are made on a connection that has ended: those have certainly not been carried out. */
+export function unavailable(closed: RpcError): RpcError {
+  return new RpcError("unavailable", closed.message, "disconnected");
+}
+
 /** The text that an error of ours has on the wire. */
 export function toWire(error: unknown): { reason: string; type: ErrorType } {
   if (error instanceof RpcError) return { reason: `${error.kind}: ${error.message}`, type: error.type };

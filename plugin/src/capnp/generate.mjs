@@ -1,6 +1,6 @@
 // Generates generated/*.ts from a schema: `npm run generate`, or
 //
-//   node src/capnp/generate.mjs SCHEMA OUTPUT_DIR CAPABILITY_MODULE
+//   node src/capnp/generate.mjs SCHEMA OUTPUT_DIR POINTERS_MODULE
 //
 // Needs Debian's `capnproto` package. What it writes is committed, so that users need neither. Mends three faults of
 // the generator of capnp-es 0.0.16:

@@ -3,7 +3,7 @@
 import { type Call, Message, type Method, type Pointer, type Struct } from "capnp-es";
 import type { PromisedAnswer } from "capnp-es/capnp/rpc";
 import { type Answer, type VatClient, nullCapability, placed, quiet, Failed, LaterAnswer } from "./answer.ts";
-import { RpcError } from "./errors.ts";
+import { RpcError, unavailable } from "./errors.ts";
 import { callable } from "./local.ts";
 import { type Path, type PipelineOp, capabilityAt, pathKey, readStruct } from "./pointers.ts";
 import { StreamWindow } from "./stream-window.ts";
@@ -95,7 +95,10 @@ export class Question<R extends Struct = Struct> implements Answer<R> {
   resolved(path: Path): VatClient {
     const outcome = this.#outcome;
     if (!outcome) throw new Error("not settled yet");
-    if ("error" in outcome) return new Failed(outcome.error);
+    if ("error" in outcome) {
+      const { closed } = this.vat;
+      return new Failed(closed && outcome.error === closed ? unavailable(closed) : outcome.error);
+    }
     const client = capabilityAt(outcome.root, path);
     return client ? callable(client) : nullCapability();
   }

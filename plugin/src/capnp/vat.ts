@@ -5,7 +5,7 @@
 import { type Call, type Client, Message, type Method, Registry, Server, type Struct, placeParams, utils } from "capnp-es";
 import * as wire from "capnp-es/capnp/rpc";
 import { type Answer, type VatClient, Failed, LaterAnswer, nullCapability, placed, quiet } from "./answer.ts";
-import { ERROR_TYPES, RpcError, toWire } from "./errors.ts";
+import { ERROR_TYPES, RpcError, toWire, unavailable } from "./errors.ts";
 import { ExportTable } from "./exports.ts";
 import { FramingError, splitFrame } from "./framing.ts";
 import { Import, ImportTable } from "./imports.ts";
@@ -533,9 +533,6 @@ interface PipelineClient {
 }
 
 const disconnected = (why: string): RpcError => new RpcError("interrupted", why, "disconnected");
-
-/** For calls that are made on a connection that has ended: those have certainly not been carried out. */
-const unavailable = (closed: RpcError): RpcError => new RpcError("unavailable", closed.message, "disconnected");
 
 function writeException(exception: wire.Exception, error: unknown): void {
   const { reason, type } = toWire(error);
