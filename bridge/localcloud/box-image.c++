@@ -1,0 +1,106 @@
+#include "box-image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <kj/debug.h>
+#include <kj/vector.h>
+
+#include "base/error.h"
+
+extern "C" {
+extern const char sandbridge_daemon_image_begin[];
+extern const char sandbridge_daemon_image_end[];
+}
+
+namespace sandbridge::localcloud {
+
+namespace {
+
+// Newer than Debian 12's headers; older kernels answer EINVAL.
+constexpr unsigned MEMFD_EXEC = 0x10;
+// Of <linux/pidfd.h> and <sys/wait.h>, which some libraries lack.
+constexpr idtype_t BY_PIDFD = static_cast<idtype_t>(3);
+
+kj::ArrayPtr<const char> image() {
+  return kj::arrayPtr(sandbridge_daemon_image_begin, sandbridge_daemon_image_end);
+}
+
+}  // namespace
+
+kj::String boxImageVersion() {
+  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a: against mix-ups, not against people
+  for (char c : image()) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return kj::str(kj::hex(hash));
+}
+
+kj::AutoCloseFd makeBoxImage() {
+  int fd = memfd_create("sandbridge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MEMFD_EXEC);
+  if (fd < 0) fd = memfd_create("sandbridge", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) throwError(ErrorKind::FAILED, kj::str("memfd_create: ", strerror(errno)));
+  kj::AutoCloseFd result(fd);
+  kj::FdOutputStream(fd).write(image().begin(), image().size());
+  KJ_SYSCALL(fchmod(fd, 0555));  // container root is nobody special to the memory file
+  // Nobody inside a box can change what the next box runs.
+  KJ_SYSCALL(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL));
+  return result;
+}
+
+kj::AutoCloseFd spawnBoxImage(int image, kj::ArrayPtr<const kj::String> arguments, int inherited) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  KJ_DEFER({
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+  });
+  for (int fd : {0, 1, 2}) {
+    posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+  }
+  if (inherited >= 0) posix_spawn_file_actions_adddup2(&actions, inherited, 3);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+
+  auto path = kj::str("/proc/self/fd/", image);
+  kj::Vector<char*> argv;
+  char name[] = "sandbridge";
+  argv.add(name);
+  for (auto& argument : arguments) argv.add(const_cast<char*>(argument.cStr()));
+  argv.add(nullptr);
+  const char* hostPath = getenv("PATH");
+  auto variable = kj::str("PATH=", hostPath == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : hostPath);
+  char* environment[] = {variable.begin(), nullptr};
+  pid_t pid;
+  int error = posix_spawn(&pid, path.cStr(), &actions, &attributes, argv.begin(), environment);
+  if (error != 0) {
+    throwError(ErrorKind::FAILED,
+               kj::str("cannot run the embedded launcher (is vm.memfd_noexec=2 set?): ",
+                       strerror(error)));
+  }
+  int fd = syscall(SYS_pidfd_open, pid, 0);
+  KJ_ASSERT(fd >= 0, "pidfd_open", strerror(errno));
+  return kj::AutoCloseFd(fd);
+}
+
+bool collect(int pidfd) {
+  siginfo_t info = {};
+  if (waitid(BY_PIDFD, pidfd, &info, WEXITED | WNOHANG) < 0) return errno == ECHILD;
+  return info.si_code == CLD_EXITED && info.si_status == 0;
+}
+
+}  // namespace sandbridge::localcloud

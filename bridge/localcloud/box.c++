@@ -1,0 +1,500 @@
+#include "box.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <kj/async-unix.h>
+#include <kj/debug.h>
+#include <kj/encoding.h>
+#include <kj/refcount.h>
+
+#include "base/coroutine.h"
+#include "base/error.h"
+#include "box-control.h"
+#include "box-freezer.h"
+#include "box-host.h"
+#include "box-image.h"
+#include "box-launch.h"
+#include "box-record.h"
+
+namespace sandbridge::localcloud {
+
+namespace {
+
+constexpr kj::Duration ANSWER_DEADLINE = 3 * kj::SECONDS;
+constexpr kj::Duration STOP_DEADLINE = 5 * kj::SECONDS;
+// A box with much dirty data waits for the overlay's sync while it ends.
+constexpr kj::Duration END_DEADLINE = 60 * kj::SECONDS;
+
+kj::String randomText() {
+  kj::byte bytes[8];
+  KJ_SYSCALL(getrandom(bytes, sizeof bytes, 0));
+  return kj::encodeHex(bytes);
+}
+
+void checkId(kj::StringPtr id) {
+  bool good = id.size() >= 1 && id.size() <= 40;
+  for (char c : id) good = good && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'));
+  if (!good) throwError(ErrorKind::INVALID_ARGUMENT, "a box id is 1 to 40 characters of a-z, 0-9");
+}
+
+void makeFolder(kj::StringPtr path) {
+  if (mkdir(path.cStr(), 0700) < 0 && errno != EEXIST) {
+    throwError(ErrorKind::FAILED, kj::str("cannot make ", path, ": ", strerror(errno)));
+  }
+}
+
+bool exists(kj::StringPtr path) { return access(path.cStr(), F_OK) == 0; }
+
+// What a box needs of its server. Refcounted, so that a box may outlive the Boxes that made it.
+struct Host final : public kj::Refcounted {
+  Host(kj::AsyncIoContext& io, kj::StringPtr dir)
+      : io(io),
+        timer(io.lowLevelProvider->getTimer()),
+        dir(kj::str(dir)),
+        facts(inspectHost()),
+        image(makeBoxImage()) {}
+
+  kj::AsyncIoContext& io;
+  kj::Timer& timer;
+  kj::String dir;
+  kj::AutoCloseFd serverLock;
+  BoxHost facts;
+  kj::AutoCloseFd image;
+  kj::String skeleton, masks;
+
+  kj::String folderOf(kj::StringPtr id) const { return kj::str(dir, "/boxes/", id); }
+};
+
+class BoxImpl final : public Box {
+ public:
+  BoxImpl(kj::Own<Host> hostParam, BoxRecord recordParam, kj::AutoCloseFd pidfdParam)
+      : host(kj::mv(hostParam)),
+        folder(host->folderOf(recordParam.id)),
+        record(kj::mv(recordParam)),
+        pidfd(kj::mv(pidfdParam)),
+        observer(host->io.unixEventPort, pidfd, kj::UnixEventPort::FdObserver::OBSERVE_READ),
+        ended(watch().fork()) {}
+
+  kj::StringPtr id() override { return record.id; }
+
+  kj::Promise<kj::Own<kj::AsyncIoStream>> connect() override {
+    return connectTo(*host->io.lowLevelProvider, folder, "http.sock");
+  }
+
+  kj::Promise<void> freeze() override {
+    if (record.state == "frozen") co_return;
+    // First on disk: a server that dies now must not take a frozen box for a hung one.
+    setState("frozen");
+    co_await freezeOrUndo();
+  }
+
+  // After adoption: the server may have died between writing "frozen" and freezing.
+  kj::Promise<bool> confirmFrozen() {
+    try {
+      co_await freezeOrUndo();
+      co_return true;
+    } catch (kj::Exception& e) {
+      KJ_LOG(WARNING, "a sandbox that was suspended runs", record.id, e);
+      co_return false;
+    }
+  }
+
+  kj::Promise<void> thaw() override {
+    if (record.state != "frozen") co_return;
+    if (hasCgroupFreezer(record)) {
+      co_await thawCgroup(record, host->timer);
+    } else {
+      co_await ask("continue\n", "continued\n");
+    }
+    setState("running");
+  }
+
+  kj::Promise<void> end() override {
+    syscall(SYS_pidfd_send_signal, static_cast<int>(pidfd), SIGKILL, nullptr, 0);
+    if (record.state == "frozen") {
+      // The v1 freezer holds back even the signal.
+      try {
+        co_await thawCgroup(record, host->timer);
+      } catch (kj::Exception& e) {
+        KJ_LOG(WARNING, "thaw before the end", e);
+      }
+    }
+    kj::Maybe<kj::Exception> late;
+    try {
+      co_await host->timer.timeoutAfter(END_DEADLINE, ended.addBranch());
+    } catch (kj::Exception& e) {
+      late = kj::mv(e);
+    }
+    if (late != nullptr) {
+      throwError(ErrorKind::FAILED, "the sandbox's processes did not end within a minute");
+    }
+    if (record.state == "stopped") co_return;
+    setState("stopped");
+    kj::Vector<BoxRecord::Group> groups;
+    for (auto& group : record.cgroups) {
+      groups.add(BoxRecord::Group{kj::str(group.folder), group.v2, group.freezer});
+    }
+    co_await removeCgroups(kj::mv(groups), host->timer);
+  }
+
+  kj::Promise<void> onEnd() override { return ended.addBranch(); }
+
+ private:
+  kj::Own<Host> host;
+  kj::String folder;
+  BoxRecord record;
+  kj::AutoCloseFd pidfd;
+  kj::UnixEventPort::FdObserver observer;
+  kj::ForkedPromise<void> ended;
+
+  // A readable pidfd of a namespace's init means that every process in it is gone.
+  kj::Promise<void> watch() {
+    for (;;) {
+      pollfd now = {pidfd, POLLIN, 0};
+      if (poll(&now, 1, 0) > 0) break;
+      co_await observer.whenBecomesReadable();
+    }
+    collect(pidfd);  // it is our child when nobody else above us collects
+  }
+
+  void setState(kj::StringPtr state) {
+    record.state = kj::str(state);
+    // A box whose folder is gone was removed: there is nothing to write to.
+    if (exists(folder)) record.save(folder);
+  }
+
+  kj::Promise<void> ask(kj::StringPtr request, kj::StringPtr expected) {
+    auto packet = co_await askDaemon(host->io, folder, kj::str(request), STOP_DEADLINE);
+    if (packet.text != expected) {
+      throwError(ErrorKind::FAILED, kj::str("the sandbox's daemon: ", packet.text));
+    }
+  }
+
+  kj::Promise<void> freezeOrUndo() {
+    kj::Maybe<kj::Exception> problem;
+    try {
+      if (hasCgroupFreezer(record)) {
+        co_await freezeCgroup(record, host->timer);
+      } else {
+        co_await ask("stop\n", "stopped\n");
+      }
+    } catch (kj::Exception& e) {
+      problem = kj::mv(e);
+    }
+    KJ_IF_MAYBE (e, problem) {
+      co_await undoFreeze();
+      kj::throwFatalException(kj::mv(*e));
+    }
+  }
+
+  kj::Promise<void> undoFreeze() {
+    try {
+      if (hasCgroupFreezer(record)) co_await thawCgroup(record, host->timer);
+      setState("running");
+    } catch (kj::Exception& e) {
+      KJ_LOG(ERROR, "a sandbox could not be thawed after a failed freeze", e);
+    }
+  }
+};
+
+class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
+ public:
+  explicit BoxesImpl(kj::Own<Host> host) : host(kj::mv(host)), tasks(*this) {}
+
+  kj::Promise<kj::Own<Box>> start(BoxSpec spec) override {
+    checkId(spec.id);
+    auto folder = host->folderOf(spec.id);
+    bool fresh = !exists(kj::str(folder, "/box.json"));
+    makeFolder(folder);
+    if (isLocked(folder)) {
+      throwError(ErrorKind::INVALID_ARGUMENT, kj::str("sandbox ", spec.id, " is running already"));
+    }
+
+    BoxRecord record;
+    record.id = kj::str(spec.id);
+    record.instance = randomText();
+    record.bootId = kj::str(host->facts.bootId);
+    record.state = kj::str("starting");
+    record.everRan = !fresh;
+    LaunchSpec launch;
+    launch.cgroups = cgroupsFor(host->facts, spec, record.instance);
+    for (auto& cgroup : launch.cgroups) {
+      bool freezer = cgroup.v2 || cgroup.limits.size() == 0;
+      record.cgroups.add(BoxRecord::Group{kj::str(cgroup.folder), cgroup.v2, freezer});
+    }
+    record.save(folder);
+
+    launch.dir = kj::str(folder);
+    launch.id = kj::str(spec.id);
+    launch.instance = kj::str(record.instance);
+    launch.skeleton = kj::str(host->skeleton);
+    launch.masks = kj::str(host->masks);
+    launch.range = host->facts.range;
+    launch.uidBase = host->facts.uidBase;
+    launch.uidCount = host->facts.uidCount;
+    launch.internet = spec.internet && host->facts.network;
+
+    // Whatever ends this before the box runs leaves the folder as it was before.
+    bool running = false;
+    KJ_DEFER(if (!running) abandon(record, folder, fresh));
+    auto launched = co_await launchBox(host->io, host->image, kj::mv(launch));
+    record.pidNamespace = launched.pidNamespace;
+    record.state = kj::str("running");
+    record.everRan = true;
+    record.save(folder);
+    running = true;
+    co_return kj::heap<BoxImpl>(kj::addRef(*host), kj::mv(record), kj::mv(launched.pidfd));
+  }
+
+  kj::Promise<kj::Array<AdoptedBox>> adopt() override {
+    kj::Vector<AdoptedBox> result;
+    for (auto& id : childrenOf(kj::str(host->dir, "/boxes"))) {
+      auto adopted = co_await adoptOne(kj::str(id));
+      KJ_IF_MAYBE (box, adopted) result.add(kj::mv(*box));
+    }
+    sweep();
+    co_return result.releaseAsArray();
+  }
+
+  kj::Promise<void> remove(kj::StringPtr id) override {
+    checkId(id);
+    auto folder = host->folderOf(id);
+    if (isLocked(folder)) {
+      throwError(ErrorKind::FAILED, kj::str("sandbox ", id, " is still running"));
+    }
+    discard(folder);
+    return kj::READY_NOW;
+  }
+
+  // Starts a box only to see that it works here, and what of the machine's offers does.
+  kj::Promise<void> tryOut() {
+    auto marker = kj::str(host->dir, "/isolation-works");
+    auto expected = kj::str(host->facts.bootId, ' ', boxImageVersion(), ' ', host->facts.network,
+                            ' ', host->facts.controllers.size(), '\n');
+    if (readText(marker) == expected) co_return;
+    for (;;) {
+      kj::Maybe<kj::Exception> failure;
+      try {
+        BoxSpec spec;
+        spec.id = kj::str("trial", randomText());
+        auto id = kj::str(spec.id);
+        auto box = co_await start(kj::mv(spec));
+        co_await box->end();
+        co_await remove(id);
+      } catch (kj::Exception& e) {
+        failure = kj::mv(e);
+      }
+      KJ_IF_MAYBE (e, failure) {
+        auto why = textOf(*e);
+        if (strstr(why.cStr(), "slirp4netns") != nullptr && host->facts.network) {
+          host->facts.network = false;
+          host->facts.noNetworkReason = kj::mv(why);
+        } else if (host->facts.controllers.size() > 0 && strstr(why.cStr(), "group") != nullptr) {
+          KJ_LOG(WARNING, "limits by cgroups are off", why);
+          host->facts.controllers.clear();
+          host->facts.hasV2 = false;
+        } else {
+          throwError(ErrorKind::FAILED,
+                     kj::str("Local sandboxes cannot be isolated on this machine: ", why));
+        }
+      } else {
+        break;
+      }
+    }
+    // Only what was tried: with other facts, the next start tries again.
+    writeText(marker, kj::str(host->facts.bootId, ' ', boxImageVersion(), ' ', host->facts.network,
+                              ' ', host->facts.controllers.size(), '\n'));
+  }
+
+ private:
+  kj::Own<Host> host;
+  kj::TaskSet tasks;
+
+  void taskFailed(kj::Exception&& e) override { KJ_LOG(ERROR, "clearing up after a sandbox", e); }
+
+  static kj::Vector<kj::String> childrenOf(kj::StringPtr folder) {
+    kj::Vector<kj::String> result;
+    DIR* stream = opendir(folder.cStr());
+    if (stream == nullptr) return result;
+    KJ_DEFER(closedir(stream));
+    while (dirent* entry = readdir(stream)) {
+      if (entry->d_name[0] != '.') result.add(kj::str(entry->d_name));
+    }
+    return result;
+  }
+
+  static kj::String readText(kj::StringPtr path) {
+    int fd = open(path.cStr(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return kj::str("");
+    kj::AutoCloseFd owned(fd);
+    char text[256];
+    ssize_t n = read(fd, text, sizeof text);
+    return n <= 0 ? kj::str("") : kj::heapString(text, n);
+  }
+
+  static void writeText(kj::StringPtr path, kj::StringPtr text) {
+    int fd = open(path.cStr(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) return;  // then the next start tries again
+    kj::FdOutputStream((kj::AutoCloseFd(fd))).write(text.begin(), text.size());
+  }
+
+  static kj::Vector<BoxRecord::Group> groupsOf(const BoxRecord& record) {
+    auto copy = record.clone();
+    return kj::mv(copy.cgroups);
+  }
+
+  void abandon(BoxRecord& record, kj::StringPtr folder, bool fresh) {
+    tasks.add(removeCgroups(groupsOf(record), host->timer));
+    auto problem = kj::runCatchingExceptions([&]() {
+      if (fresh) {
+        discard(folder);
+      } else {
+        record.state = kj::str("stopped");
+        record.save(folder);
+      }
+    });
+    KJ_IF_MAYBE (e, problem) KJ_LOG(ERROR, "after a failed start", *e);
+  }
+
+  // Out of the way at once, deleted in the background.
+  void discard(kj::StringPtr folder) {
+    auto place = kj::str(host->dir, "/trash/", randomText());
+    if (rename(folder.cStr(), place.cStr()) < 0) {
+      if (errno == ENOENT) return;
+      throwError(ErrorKind::FAILED, kj::str("cannot remove ", folder, ": ", strerror(errno)));
+    }
+    sweep();
+  }
+
+  void sweep() {
+    kj::Vector<kj::String> arguments;
+    arguments.add(kj::str("sweep"));
+    arguments.add(kj::str(host->dir, "/trash"));
+    tasks.add(finish(spawnBoxImage(host->image, arguments, -1)));
+  }
+
+  kj::Promise<void> finish(kj::AutoCloseFd pidfd) {
+    kj::UnixEventPort::FdObserver observer(host->io.unixEventPort, pidfd,
+                                           kj::UnixEventPort::FdObserver::OBSERVE_READ);
+    for (;;) {
+      pollfd now = {pidfd, POLLIN, 0};
+      if (poll(&now, 1, 0) > 0) break;
+      co_await observer.whenBecomesReadable();
+    }
+    if (!collect(pidfd)) KJ_LOG(WARNING, "files of a removed sandbox are left", host->dir);
+  }
+
+  kj::Promise<kj::Maybe<AdoptedBox>> adoptOne(kj::String id) {
+    auto folder = host->folderOf(id);
+    BoxRecord record;
+    bool known = false;
+    KJ_IF_MAYBE (loaded, BoxRecord::load(folder)) {
+      known = loaded->id == id;
+      record = kj::mv(*loaded);
+    }
+    if (!isLocked(folder)) {
+      tasks.add(removeCgroups(groupsOf(record), host->timer));
+      if (!known || !record.everRan) {
+        discard(folder);
+        co_return nullptr;
+      }
+      record.state = kj::str("stopped");
+      record.save(folder);
+      co_return AdoptedBox{kj::mv(id), nullptr, false};
+    }
+    bool frozen = record.state == "frozen";
+    kj::AutoCloseFd pidfd;
+    if (!frozen || !hasCgroupFreezer(record)) {
+      kj::Maybe<Packet> answer;
+      try {
+        answer = co_await askDaemon(host->io, folder, kj::str("hello\n"), ANSWER_DEADLINE);
+      } catch (kj::Exception&) {
+        // Hung: it is found without its help below.
+      }
+      KJ_IF_MAYBE (packet, answer) {
+        if (packet->text == kj::str("box ", record.instance, '\n')) pidfd = kj::mv(packet->fd);
+      }
+    } else {
+      KJ_IF_MAYBE (found, findDaemon(folder, record.pidNamespace)) pidfd = kj::mv(*found);
+    }
+    if (pidfd == nullptr) {
+      co_await endHung(folder, record);
+      if (!record.everRan || !known) {
+        discard(folder);
+        co_return nullptr;
+      }
+      record.state = kj::str("stopped");
+      record.save(folder);
+      co_return AdoptedBox{kj::mv(id), nullptr, false};
+    }
+    // The daemon may have come up after its server had died.
+    if (record.state != "frozen") record.state = kj::str("running");
+    record.everRan = true;
+    record.save(folder);
+    auto box = kj::heap<BoxImpl>(kj::addRef(*host), kj::mv(record), kj::mv(pidfd));
+    if (frozen) frozen = co_await box->confirmFrozen();
+    co_return AdoptedBox{kj::mv(id), kj::Own<Box>(kj::mv(box)), frozen};
+  }
+
+  // A daemon that holds the lock and does not answer is of no use: ended, its files kept.
+  kj::Promise<void> endHung(kj::StringPtr folderParam, BoxRecord& record) {
+    auto folder = kj::str(folderParam);
+    KJ_IF_MAYBE (found, findDaemon(folder, record.pidNamespace)) {
+      KJ_LOG(WARNING, "ending a sandbox whose daemon does not answer", record.id);
+      BoxImpl box(kj::addRef(*host), record.clone(), kj::mv(*found));
+      co_await box.end();
+    }
+  }
+};
+
+}  // namespace
+
+kj::Promise<kj::Own<Boxes>> newBoxes(kj::AsyncIoContext& io, kj::StringPtr dirParam) {
+  auto dir = kj::str(dirParam);
+  makeFolder(dir);
+  char* absolute = realpath(dir.cStr(), nullptr);
+  if (absolute == nullptr) {
+    throwError(ErrorKind::FAILED, kj::str("cannot use ", dir, ": ", strerror(errno)));
+  }
+  dir = kj::str(absolute);
+  free(absolute);
+  KJ_SYSCALL(chmod(dir.cStr(), 0700), dir);
+
+  int fd = open(kj::str(dir, "/server.lock").cStr(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) throwError(ErrorKind::FAILED, kj::str("cannot use ", dir, ": ", strerror(errno)));
+  kj::AutoCloseFd lock(fd);
+  if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    throwError(ErrorKind::FAILED,
+               kj::str("another server uses the sandboxes in ", dir,
+                       ": stop it, or choose another directory"));
+  }
+  auto host = kj::refcounted<Host>(io, dir);
+  host->serverLock = kj::mv(lock);
+  for (kj::StringPtr name : {"boxes"_kj, "trash"_kj, "layers"_kj}) {
+    makeFolder(kj::str(dir, '/', name));
+  }
+  auto layers = kj::str(dir, "/layers");
+  host->skeleton = makeSkeleton(host->facts, layers);
+  host->masks = makeMasks(host->facts, layers);
+
+  auto boxes = kj::heap<BoxesImpl>(kj::addRef(*host));
+  co_await boxes->tryOut();
+  if (!host->facts.network) {
+    KJ_LOG(WARNING, "sandboxes have no internet", host->facts.noNetworkReason);
+  }
+  co_return kj::mv(boxes);
+}
+
+}  // namespace sandbridge::localcloud

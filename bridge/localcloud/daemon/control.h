@@ -1,0 +1,15 @@
+#pragma once
+// The daemon's second socket, for the server alone (no client's request ever reaches it). One line in, one line out:
+//
+//   hello     ->  "box INSTANCE"   and a pidfd of the daemon, which works on the host whatever happens to pid numbers
+//   stop      ->  "stopped", once every other process of the box is proven to stand still, or "failed WHY" with all running
+//   continue  ->  "continued"
+
+#include <kj/async-io.h>
+
+namespace sandbridge::localcloud::daemon {
+
+kj::Promise<void> serveControl(kj::Own<kj::ConnectionReceiver> port, kj::LowLevelAsyncIoProvider& io,
+                               kj::String instance);
+
+}  // namespace sandbridge::localcloud::daemon

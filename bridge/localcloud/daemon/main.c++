@@ -1,0 +1,33 @@
+// The executable that is embedded in the bridge: the launcher of boxes, and the daemon inside each.
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <kj/debug.h>
+
+#include "localcloud/launch-spec.h"
+#include "server.h"
+
+using namespace sandbridge::localcloud;
+
+int main(int argc, char** argv) {
+  kj::StringPtr mode = argc > 1 ? argv[1] : "";
+  try {
+    if (mode == "serve" && argc == 3) {
+      for (int fd : {FD_HTTP, FD_CONTROL, FD_LOCK, FD_STATUS, FD_NETWORK}) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+      }
+      return daemon::daemonMain({FD_HTTP, FD_CONTROL, FD_STATUS, kj::str(argv[2])});
+    }
+    if (mode == "launch" && argc > 3) {
+      return launchMain(atoi(argv[2]), LaunchSpec::fromArguments(kj::arrayPtr(argv + 3, argc - 3)));
+    }
+    if (mode == "sweep" && argc == 3) return sweepMain(argv[2]);
+  } catch (kj::Exception& e) {
+    KJ_LOG(ERROR, e);
+    return 1;
+  }
+  return 2;
+}

@@ -1,0 +1,103 @@
+#pragma once
+// The commands of the box and what became of them.
+
+#include <kj/async-io.h>
+#include <kj/async-unix.h>
+#include <kj/map.h>
+#include <kj/refcount.h>
+
+#include "output-log.h"
+#include "spawn.h"
+
+namespace sandbridge::localcloud::daemon {
+
+int64_t nowMs();
+
+class Process final : public kj::Refcounted {
+ public:
+  Process(kj::LowLevelAsyncIoProvider& io, uint64_t handle, kj::Maybe<kj::String> name,
+          const Command& command, Spawned spawned);
+
+  enum Status { RUNNING, EXITED, SIGNALED };
+
+  const uint64_t handle;
+  const pid_t pid;
+  const kj::Maybe<kj::String> name;
+  const kj::String program;
+  const kj::Array<kj::String> arguments;
+  const int64_t startedAt;
+
+  Status status() const { return state; }
+  int value() const { return exitValue; }  // exit code or signal number
+  int64_t endedAt() const { return ended; }
+
+  OutputLog& output() { return log; }
+
+  // Resolves when the process has ended and both its streams have.
+  kj::Promise<void> onFinished() { return finished.addBranch(); }
+
+  bool stdinWritable() const { return state == RUNNING && stdinStream.get() != nullptr; }
+  // One writer at a time; false when standard input is not (or no longer) open.
+  kj::Promise<bool> writeStdin(kj::Array<kj::byte> bytes);
+  bool closeStdin();
+
+  // To the process only. False when it has ended.
+  bool signal(int number);
+  // To the process and its group.
+  bool killGroup();
+
+  // Runs with the process and is dropped when it has ended.
+  void setDeadline(kj::Promise<void> promise);
+
+  // By the reaper, with the status of waitpid().
+  void reaped(int waitStatus);
+
+ private:
+  OutputLog log;
+  Status state = RUNNING;
+  int exitValue = 0;
+  int64_t ended = 0;
+  uint openParts = 1;  // the process itself and its streams
+  kj::PromiseFulfillerPair<void> finishedPair = kj::newPromiseAndFulfiller<void>();
+  kj::ForkedPromise<void> finished = finishedPair.promise.fork();
+  kj::Own<kj::AsyncOutputStream> stdinStream;
+  bool stdinBusy = false, stdinClosing = false;
+  kj::Promise<void> stdoutPump = nullptr, stderrPump = nullptr, deadline = nullptr;
+
+  kj::Promise<void> pump(kj::Own<kj::AsyncInputStream> stream, bool isError);
+  void partEnded();
+};
+
+class Processes {
+ public:
+  // `reapAll`: this process is the box's init and collects every orphan. Otherwise (tests) only its own children.
+  Processes(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& port, bool reapAll);
+
+  // Throws FAILED when it cannot be started, INVALID_ARGUMENT when the name is taken or there are too many.
+  kj::Own<Process> start(Command command, kj::Maybe<kj::String> name);
+
+  // By pid (all digits) or name.
+  kj::Maybe<kj::Own<Process>> find(kj::StringPtr reference);
+  kj::Array<kj::Own<Process>> list();
+
+  uint running() const;
+  uint total() const { return processes.size(); }
+
+ private:
+  // Ended processes are remembered up to these bounds, the oldest forgotten first.
+  static constexpr size_t MAX_REMEMBERED = 512;
+  static constexpr size_t MAX_REMEMBERED_BYTES = 64u << 20;
+
+  kj::LowLevelAsyncIoProvider& io;
+  kj::UnixEventPort& port;
+  bool reapAll;
+  uint64_t nextHandle = 1;
+  kj::Vector<kj::Own<Process>> processes;  // oldest first
+  kj::Promise<void> reaper;
+
+  kj::Promise<void> reap();
+  void reapOnce();
+  void forget();
+};
+
+}  // namespace sandbridge::localcloud::daemon

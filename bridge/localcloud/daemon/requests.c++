@@ -1,0 +1,221 @@
+#include "requests.h"
+
+#include <math.h>
+#include <rapidjson/document.h>
+#include <string.h>
+
+#include <kj/encoding.h>
+
+#include "output-log.h"
+
+namespace sandbridge::localcloud::daemon {
+
+namespace {
+
+constexpr kj::StringPtr WORKING_DIRECTORY = "/workspace"_kj;
+
+constexpr unsigned PARSE_FLAGS =
+    rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+
+kj::String decode(kj::ArrayPtr<const char> text, bool form) {
+  // KJ stops at nothing: broken escapes stay as they are.
+  auto copy = kj::heapString(text);
+  if (form) {
+    for (char& c : copy) {
+      if (c == '+') c = ' ';
+    }
+  }
+  auto decoded = kj::decodeUriComponent(copy);
+  return kj::str(kj::mv(decoded));
+}
+
+rapidjson::Document parseObject(kj::ArrayPtr<const char> json) {
+  rapidjson::Document document;
+  document.Parse<PARSE_FLAGS>(json.begin(), json.size());
+  if (document.HasParseError()) {
+    throw ApiError{400, kj::str("Failed to parse the request body as JSON"), ""_kj};
+  }
+  if (!document.IsObject()) {
+    throw ApiError{422, kj::str("Failed to deserialize the JSON body: not an object"), ""_kj};
+  }
+  return document;
+}
+
+[[noreturn]] void wrongType(kj::StringPtr field) {
+  throw ApiError{422, kj::str("Failed to deserialize the JSON body: invalid `", field, "`"), ""_kj};
+}
+
+const rapidjson::Value* find(const rapidjson::Value& object, kj::StringPtr name) {
+  auto member =
+      object.FindMember(rapidjson::Value(rapidjson::StringRef(name.begin(), name.size())));
+  if (member == object.MemberEnd() || member->value.IsNull()) return nullptr;
+  return &member->value;
+}
+
+// Kernel strings end at NUL.
+kj::String toText(const rapidjson::Value& value, kj::StringPtr field) {
+  if (!value.IsString()) wrongType(field);
+  auto text = kj::heapString(value.GetString(), value.GetStringLength());
+  if (memchr(text.begin(), 0, text.size()) != nullptr) {
+    throw ApiError{400, kj::str("`", field, "` contains a NUL byte"), ""_kj};
+  }
+  return text;
+}
+
+kj::Maybe<uint> toId(const rapidjson::Value& object, kj::StringPtr field) {
+  auto value = find(object, field);
+  if (value == nullptr) return nullptr;
+  if (!value->IsUint()) wrongType("user");
+  return value->GetUint();
+}
+
+User toUser(const rapidjson::Value& value) {
+  if (value.IsString()) return findUser(toText(value, "user"));
+  if (value.IsUint()) return findUser(value.GetUint(), nullptr);
+  if (!value.IsObject()) wrongType("user");
+  auto gid = toId(value, "gid");
+  KJ_IF_MAYBE (uid, toId(value, "uid")) return findUser(*uid, gid);
+  auto name = find(value, "name");
+  auto user = findUser(name == nullptr ? kj::str("root") : toText(*name, "user"));
+  KJ_IF_MAYBE (g, gid) return findUser(user.uid, *g);
+  return user;
+}
+
+// "first" or "second"; true for the second.
+bool toMode(const rapidjson::Value& object, kj::StringPtr field, kj::StringPtr first,
+            kj::StringPtr second, bool standard) {
+  auto value = find(object, field);
+  if (value == nullptr) return standard;
+  auto text = toText(*value, field);
+  if (text == second) return true;
+  if (text != first) wrongType(field);
+  return false;
+}
+
+}  // namespace
+
+Url Url::parse(kj::StringPtr url) {
+  Url result;
+  kj::ArrayPtr<const char> path = url, query;
+  KJ_IF_MAYBE (mark, url.findFirst('?')) {
+    path = url.slice(0, *mark);
+    query = url.slice(*mark + 1);
+  }
+  for (size_t start = 0, i = 0; i <= path.size(); i++) {
+    if (i < path.size() && path[i] != '/') continue;
+    if (i > start) result.parts.add(decode(path.slice(start, i), false));
+    start = i + 1;
+  }
+  for (size_t start = 0, i = 0; i <= query.size(); i++) {
+    if (i < query.size() && query[i] != '&') continue;
+    auto pair = query.slice(start, i);
+    start = i + 1;
+    auto equals = static_cast<const char*>(memchr(pair.begin(), '=', pair.size()));
+    if (equals == nullptr) continue;
+    if (decode(kj::arrayPtr(pair.begin(), equals), true) == "path") {
+      result.pathParameter = decode(kj::arrayPtr(equals + 1, pair.end()), true);
+    }
+  }
+  return result;
+}
+
+kj::StringPtr Url::path() const {
+  KJ_IF_MAYBE (path, pathParameter) return *path;
+  throw ApiError{400, kj::str("Failed to deserialize query string: missing field `path`"), ""_kj};
+}
+
+StartRequest StartRequest::parse(kj::ArrayPtr<const char> json) {
+  auto document = parseObject(json);
+  StartRequest result;
+  auto& command = result.command;
+
+  auto program = find(document, "command");
+  if (program == nullptr) {
+    throw ApiError{422, kj::str("Failed to deserialize the JSON body: missing field `command`"),
+                   ""_kj};
+  }
+  command.program = toText(*program, "command");
+  if (command.program.size() == 0) throw ApiError{400, kj::str("`command` is empty"), ""_kj};
+
+  kj::Vector<kj::String> arguments;
+  if (auto value = find(document, "args")) {
+    if (!value->IsArray()) wrongType("args");
+    for (auto& argument : value->GetArray()) arguments.add(toText(argument, "args"));
+  }
+  command.arguments = arguments.releaseAsArray();
+
+  if (auto value = find(document, "env")) {
+    if (!value->IsObject()) wrongType("env");
+    for (auto& member : value->GetObject()) {
+      EnvironmentEntry entry{toText(member.name, "env"), toText(member.value, "env")};
+      if (entry.name.size() == 0 || entry.name.findFirst('=') != nullptr) {
+        throw ApiError{400, kj::str("`env` has a name that is empty or contains '='"), ""_kj};
+      }
+      command.environment.add(kj::mv(entry));
+    }
+  }
+  auto folder = find(document, "working_dir");
+  command.workingDirectory =
+      folder == nullptr ? kj::str(WORKING_DIRECTORY) : toText(*folder, "working_dir");
+  if (auto value = find(document, "user")) command.user = toUser(*value);
+
+  command.pipeStdin = toMode(document, "stdin_mode", "closed", "pipe", false);
+  command.captureStdout = !toMode(document, "stdout_mode", "capture", "discard", false);
+  command.captureStderr = !toMode(document, "stderr_mode", "capture", "discard", false);
+
+  if (auto value = find(document, "name")) {
+    auto name = toText(*value, "name");
+    bool digits = true;
+    for (char c : name) digits = digits && c >= '0' && c <= '9';
+    if (digits || name.size() > 255 || name.findFirst('/') != nullptr) {
+      throw ApiError{400, kj::str("`name` must not be empty, all digits, or contain '/'"), ""_kj};
+    }
+    result.name = kj::mv(name);
+  }
+  if (auto value = find(document, "timeout")) {
+    if (!value->IsNumber()) wrongType("timeout");
+    double seconds = value->GetDouble();
+    if (!(seconds >= 0)) wrongType("timeout");
+    // Ten years are for ever, and within kj::Duration.
+    result.timeout = static_cast<int64_t>(fmin(seconds, 3e8) * 1e6) * kj::MICROSECONDS;
+  }
+  for (kj::StringPtr later : {"restart"_kj, "health_check"_kj}) {
+    if (find(document, later) != nullptr) {
+      throw ApiError{501, kj::str("The local cloud has no `", later, "` yet"),
+                     "NOT_IMPLEMENTED"_kj};
+    }
+  }
+  return result;
+}
+
+int parseSignal(kj::ArrayPtr<const char> json) {
+  auto document = parseObject(json);
+  auto value = find(document, "signal");
+  if (value == nullptr || !value->IsInt()) wrongType("signal");
+  return value->GetInt();
+}
+
+kj::String toUtf8(kj::StringPtr text) {
+  if (isUtf8(text)) return kj::str(text);
+  kj::Vector<char> result;
+  for (size_t i = 0; i < text.size();) {
+    size_t length = 0;
+    for (size_t n = 1; n <= 4 && i + n <= text.size(); n++) {
+      if (isUtf8(text.slice(i, i + n))) {
+        length = n;
+        break;
+      }
+    }
+    if (length == 0) {
+      result.addAll("\xef\xbf\xbd"_kj);
+      i++;
+    } else {
+      result.addAll(text.slice(i, i + length));
+      i += length;
+    }
+  }
+  result.add('\0');
+  return kj::String(result.releaseAsArray());
+}
+
+}  // namespace sandbridge::localcloud::daemon

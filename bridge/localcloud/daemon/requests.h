@@ -1,0 +1,35 @@
+#pragma once
+// What clients send: URLs and JSON bodies, taken apart and checked.
+
+#include <kj/string.h>
+#include <kj/timer.h>
+#include <kj/vector.h>
+
+#include "files.h"
+#include "spawn.h"
+
+namespace sandbridge::localcloud::daemon {
+
+struct Url {
+  kj::Vector<kj::String> parts;  // of the path, decoded
+  kj::Maybe<kj::String> pathParameter;
+
+  static Url parse(kj::StringPtr url);
+  kj::StringPtr path() const;  // the query's `path`, or an ApiError
+};
+
+struct StartRequest {
+  Command command;
+  kj::Maybe<kj::String> name;
+  kj::Maybe<kj::Duration> timeout;
+
+  // Throws ApiError: 400 for what is not JSON, 422 for JSON of the wrong shape.
+  static StartRequest parse(kj::ArrayPtr<const char> json);
+};
+
+int parseSignal(kj::ArrayPtr<const char> json);
+
+// The text with U+FFFD for what is not UTF-8.
+kj::String toUtf8(kj::StringPtr text);
+
+}  // namespace sandbridge::localcloud::daemon

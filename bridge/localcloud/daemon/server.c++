@@ -1,0 +1,81 @@
+#include "server.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <kj/async-unix.h>
+#include <kj/debug.h>
+
+#include "api.h"
+#include "base/coroutine.h"
+#include "control.h"
+
+namespace sandbridge::localcloud::daemon {
+
+namespace {
+
+class Acceptor final : private kj::TaskSet::ErrorHandler {
+ public:
+  Acceptor(kj::ConnectionReceiver& port, kj::Timer& timer, const kj::HttpHeaderTable& table,
+           kj::HttpService& service)
+      : port(port), timer(timer), server(timer, table, service), tasks(*this) {}
+  kj::Promise<void> run() {
+    for (;;) {
+      kj::Own<kj::AsyncIoStream> connection;
+      try {
+        connection = co_await port.accept();
+      } catch (kj::Exception&) {
+      }
+      if (connection.get() == nullptr) {
+        co_await timer.afterDelay(50 * kj::MILLISECONDS);
+      } else {
+        tasks.add(server.listenHttp(kj::mv(connection)));
+      }
+    }
+  }
+
+ private:
+  kj::ConnectionReceiver& port;
+  kj::Timer& timer;
+  kj::HttpServer server;
+  kj::TaskSet tasks;
+  void taskFailed(kj::Exception&& e) override {}
+};
+
+}  // namespace
+
+int daemonMain(DaemonOptions options) {
+  if (options.isInit) {
+    // Commands of the box can neither read nor trace us.
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_NAME, "sandbridge-init", 0, 0, 0);
+  }
+  signal(SIGPIPE, SIG_IGN);
+  kj::UnixEventPort::captureSignal(SIGCHLD);
+  auto io = kj::setupAsyncIo();
+  auto& low = *io.lowLevelProvider;
+  auto& timer = low.getTimer();
+
+  // Here and not where the sockets were made: now the peer's credentials are ours, and nobody connects too early.
+  KJ_SYSCALL(listen(options.httpFd, 256));
+  KJ_SYSCALL(listen(options.controlFd, 16));
+  auto http = low.wrapListenSocketFd(kj::AutoCloseFd(options.httpFd));
+  auto control = low.wrapListenSocketFd(kj::AutoCloseFd(options.controlFd));
+
+  Processes processes(low, io.unixEventPort, options.isInit);
+  kj::HttpHeaderTable::Builder builder;
+  auto table = builder.build();
+  auto api = newApi(*table, processes, timer);
+  auto controlPromise = serveControl(kj::mv(control), low, kj::str(options.instance));
+  Acceptor acceptor(*http, timer, *table, *api);
+  auto serving = acceptor.run();
+
+  kj::FdOutputStream(kj::AutoCloseFd(options.statusFd)).write("ready", 5);
+
+  serving.exclusiveJoin(kj::mv(controlPromise)).wait(io.waitScope);
+  return 1;
+}
+
+}  // namespace sandbridge::localcloud::daemon

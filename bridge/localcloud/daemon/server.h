@@ -1,0 +1,19 @@
+#pragma once
+// The daemon: pid 1 of a box. It is the box's init, and serves TensorLake's in-sandbox API on a socket that came from outside.
+
+#include <kj/string.h>
+
+namespace sandbridge::localcloud::daemon {
+
+struct DaemonOptions {
+  int httpFd;     // bound, not yet listening
+  int controlFd;  // bound, not yet listening
+  int statusFd;   // gets "ready" once both listen; then closed
+  kj::String instance;
+  bool isInit = true;  // pid 1: hide from the commands, reap every orphan
+};
+
+// Never returns while all is well.
+int daemonMain(DaemonOptions options);
+
+}  // namespace sandbridge::localcloud::daemon
