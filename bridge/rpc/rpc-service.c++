@@ -54,7 +54,7 @@ class RpcService final : public kj::HttpService {
                             kj::AsyncInputStream& requestBody, Response& response) override {
     kj::String copy;
     auto path = pathOf(url, copy);
-    if (path == "/rpc") return rpc(method, headers, response);
+    if (path == "/rpc") return rpc(headers, response);
     if (path == "/healthz") return health(method, response);
     return front.request(method, url, headers, requestBody, response);
   }
@@ -66,7 +66,7 @@ class RpcService final : public kj::HttpService {
   RpcServiceOptions options;
   unsigned connections = 0;
 
-  kj::Promise<void> rpc(kj::HttpMethod method, const kj::HttpHeaders& headers, Response& response) {
+  kj::Promise<void> rpc(const kj::HttpHeaders& headers, Response& response) {
     auto origin = single(headers, "Origin");
     if (origin.count > 0 && !(origin.count == 1 && isAllowed(origin.value))) {
       return respondText(response, table, 403, "Forbidden",
@@ -74,14 +74,9 @@ class RpcService final : public kj::HttpService {
                          "--allow-origin ORIGIN.\n");
     }
     if (!headers.isWebSocket()) {
-      kj::HttpHeaders out(table);
-      out.set(kj::HttpHeaderId::UPGRADE, "websocket");
-      out.set(kj::HttpHeaderId::CONTENT_TYPE, "text/plain; charset=utf-8");
-      auto text = "This is a Cap'n Proto RPC endpoint: connect to it with a WebSocket and the bridge's token.\n"_kj;
-      auto body = response.send(426, "Upgrade Required", out, text.size());
-      auto promise = method == kj::HttpMethod::HEAD ? kj::Promise<void>(kj::READY_NOW)
-                                                    : body->write(text.begin(), text.size());
-      return promise.attach(kj::mv(body));
+      // RFC 9110 wants an Upgrade header with it, which kj-http keeps to itself.
+      return respondText(response, table, 426, "Upgrade Required",
+                         "This is a Cap'n Proto RPC endpoint: connect to it with a WebSocket and the bridge's token.\n");
     }
     if (!isAuthorized(headers)) {
       return respondText(response, table, 401, "Unauthorized",
