@@ -15,6 +15,7 @@ namespace {
 
 // A sandbox that sleeps is woken by the request itself.
 constexpr kj::Duration WAKE_TIMEOUT = 120 * kj::SECONDS;
+constexpr kj::Duration FILE_SILENCE = 60 * kj::SECONDS;
 constexpr kj::Duration HEALTH_TIMEOUT = 10 * kj::SECONDS;
 
 class ProcessEventsImpl final : public ProcessEvents {
@@ -156,6 +157,7 @@ class DataPlaneImpl final : public DataPlane {
 
   kj::Promise<kj::Own<kj::AsyncInputStream>> readFile(kj::String path) override {
     auto call = make("GET", filePath(wire::FILES, path), kj::str("read ", path));
+    call.idleTimeout = FILE_SILENCE;
     return transport.send(kj::mv(call)).then([](HttpClient::Response&& response) {
       return kj::mv(response.body);
     });

@@ -138,6 +138,7 @@ HttpClient::Request Transport::request(Call& call) {
   HttpClient::Request request;
   request.method = call.method;
   request.url = kj::heapString(call.url);
+  request.idleTimeout = call.idleTimeout;
   for (auto& header : call.headers) addHeader(request.headers, header.name, header.value);
   if (config.apiKey.size() > 0) {
     addHeader(request.headers, "Authorization", kj::str("Bearer ", config.apiKey));

@@ -21,6 +21,8 @@ struct Call {
   kj::StringPtr accept = "*/*";
   // Until the response's headers are there, each attempt for itself.
   kj::Duration answerTimeout = 60 * kj::SECONDS;
+  // Longest silence within the response's body.
+  kj::Maybe<kj::Duration> idleTimeout;
   // Told to the server, which then bounds what it blocks on.
   kj::Maybe<kj::Duration> announcedTimeout;
   unsigned alsoAccept = 0;  // a status outside 2xx that is an answer, not a failure

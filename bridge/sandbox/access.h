@@ -1,0 +1,58 @@
+#pragma once
+// What the workspace of a session needs of the session: its running sandbox, leased, and a second chance.
+
+#include "base/coroutine.h"
+#include "tensorlake/client.h"
+
+#include <kj/refcount.h>
+
+namespace sandbridge {
+
+// A lease on the running sandbox; destroying the session waits for leases. Keeps the session alive.
+class SandboxUse {
+ public:
+  virtual ~SandboxUse() noexcept(false) {}
+
+  virtual tensorlake::DataPlane& plane() = 0;
+  virtual kj::Own<SandboxUse> addRef() = 0;
+};
+
+class SandboxAccess {
+ public:
+  virtual ~SandboxAccess() noexcept(false) {}
+
+  // Creates, finds or resumes the sandbox if need be.
+  virtual kj::Promise<kj::Own<SandboxUse>> acquire() = 0;
+
+  // After a failure with `use`: finds out how the sandbox is. True: the failed request was certainly not carried out, and
+  // the sandbox can be had (again) by acquire(). Throws SANDBOX_LOST when it has ended.
+  virtual kj::Promise<bool> recover(kj::Own<SandboxUse> use, kj::Exception failure) = 0;
+
+  // Lets a task run on that nobody waits for. The task has a deadline of its own and keeps alive what it uses.
+  virtual void background(kj::Promise<void> task) = 0;
+
+  // Calls that end when the session is destroyed under them.
+  virtual kj::Canceler& cuts() = 0;
+
+  virtual kj::Timer& timer() = 0;
+};
+
+// Calls `action(use)`, and once more when the first request was certainly not carried out. Whatever `access` and
+// `action` refer to must outlive the promise.
+template <typename Action>
+auto withSandbox(SandboxAccess& access, Action action) -> decltype(action(kj::instance<SandboxUse&>())) {
+  for (bool first = true;; first = false) {
+    auto use = co_await access.acquire();
+    kj::Maybe<kj::Exception> failure;
+    try {
+      co_return co_await action(*use);
+    } catch (kj::Exception& e) {
+      failure = kj::mv(e);
+    }
+    auto& e = KJ_ASSERT_NONNULL(failure);
+    bool again = co_await access.recover(use->addRef(), kj::cp(e));
+    if (!again || !first) kj::throwFatalException(kj::mv(e));
+  }
+}
+
+}  // namespace sandbridge

@@ -1,0 +1,356 @@
+#include "sandbox/workspace.h"
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "base/json.h"
+#include "sandbox/process.h"
+
+#include <kj/encoding.h>
+
+#include <string.h>
+
+namespace sandbridge {
+
+namespace {
+
+using tensorlake::ProcessEvent;
+
+constexpr kj::StringPtr ROOT = "/workspace"_kj;
+constexpr size_t MAX_PATH = 4096;
+constexpr kj::Duration SCRIPT_TIMEOUT = 120 * kj::SECONDS;
+constexpr size_t MAX_ERROR_OUTPUT = 64u << 10;
+// Content up to this size travels inside the script that puts it in place: one round trip. In base64 it must
+// stay below the kernel's limit for one argument.
+constexpr size_t INLINE_CONTENT = 72u << 10;
+// Content up to this size is held in memory, so that its upload can be repeated.
+constexpr size_t BUFFERED_CONTENT = 1u << 20;
+
+// $1 file  $2 temporary file's base name  $3 how: inline (content in base64 is $4), check (only look whether it can
+// be written), move (the content is in $4).
+// Exit codes: 21 directory, 22 no regular file, 23 no permission, 24 unusable path, 25 anything else.
+constexpr kj::StringPtr WRITE_SCRIPT = R"sh(
+f=$1 how=$3
+directory=${f%/*}; [ -n "$directory" ] || directory=/
+[ -d "$directory" ] || mkdir -p "$directory" || { [ "$how" != move ] || rm -f "$4"; exit 25; }
+refuse() { [ "$how" != move ] || rm -f "$4"; exit "$1"; }
+[ ! -d "$f" ] || refuse 21
+r=$(readlink -f "$f" && echo x) || refuse 24
+r=${r%?x}
+directory=${r%/*}; [ -n "$directory" ] || directory=/
+if [ -e "$r" ]; then
+  [ -f "$r" ] || refuse 22
+  [ -w "$r" ] || refuse 23
+else
+  [ -d "$directory" ] || refuse 24
+fi
+[ -w "$directory" ] || refuse 23
+[ "$how" != check ] || exit 0
+t=$directory/$2
+undo() { rm -f "$t" "$t.old"; [ "$how" != move ] || rm -f "$4"; exit 25; }
+if [ "$how" = inline ]; then
+  printf %s "$4" | base64 -d >"$t" || undo
+elif [ "$t" != "$4" ]; then
+  cp "$4" "$t" || undo
+  rm -f "$4"
+fi
+if [ -e "$r" ]; then
+  if [ "$(stat -c %h "$r")" != 1 ]; then
+    cp -p "$r" "$t.old" || undo
+    cat "$t" >"$r" || { cat "$t.old" >"$r"; undo; }
+    rm -f "$t" "$t.old"
+    exit 0
+  fi
+  chown "$(stat -c %u:%g "$r")" "$t" 2>/dev/null
+  chmod "$(stat -c %a "$r")" "$t" || undo
+fi
+mv -f "$t" "$r" || undo
+)sh"_kj;
+
+class LeasedInput final : public kj::AsyncInputStream {
+ public:
+  LeasedInput(SandboxAccess& access, kj::Own<SandboxUse> use, kj::Own<kj::AsyncInputStream> inner, kj::String path)
+      : access(access), use(kj::mv(use)), inner(kj::mv(inner)), path(kj::mv(path)) {}
+
+  kj::Promise<size_t> tryRead(void* buffer, size_t minBytes, size_t maxBytes) override {
+    return access.cuts().wrap(inner->tryRead(buffer, minBytes, maxBytes)
+                                  .catch_([this](kj::Exception&& e) -> kj::Promise<size_t> {
+      return makeError(ErrorKind::UNAVAILABLE, kj::str("reading ", path, " broke off: ", textOf(e)));
+    }));
+  }
+  kj::Maybe<uint64_t> tryGetLength() override { return inner->tryGetLength(); }
+
+ private:
+  SandboxAccess& access;
+  kj::Own<SandboxUse> use;
+  kj::Own<kj::AsyncInputStream> inner;
+  kj::String path;
+};
+
+// A script whose caller has gone is killed; one that has been told to finish is left alone.
+class ScriptRun {
+ public:
+  ScriptRun(SandboxAccess& access, SandboxUse& use) : access(access), use(use.addRef()) {}
+  ~ScriptRun() noexcept(false) {
+    if (pid != 0) {
+      auto& plane = use->plane();
+      // It may have ended meanwhile.
+      access.background(access.timer()
+                            .timeoutAfter(30 * kj::SECONDS, plane.kill(pid))
+                            .catch_([](kj::Exception&&) {})
+                            .attach(kj::mv(use)));
+    }
+  }
+  KJ_DISALLOW_COPY(ScriptRun);
+
+  uint32_t pid = 0;
+
+ private:
+  SandboxAccess& access;
+  kj::Own<SandboxUse> use;
+};
+
+class SandboxWorkspace final : public Workspace {
+ public:
+  SandboxWorkspace(SandboxAccess& access, ScriptEngine engine) : access(access), engine(engine) {}
+
+  kj::StringPtr root() override { return ROOT; }
+
+  kj::Promise<kj::Own<WorkspaceProcess>> start(WorkspaceCommand command, OutputReceiver& output) override {
+    return kj::evalNow([&]() {
+      auto workdir = resolvePath(ROOT, command.workdir);
+      return startProcess(access, kj::mv(command), kj::mv(workdir), ROOT, engine, output);
+    });
+  }
+
+  kj::Promise<Captured> runScript(kj::StringPtr script, kj::Array<kj::String> args, size_t limit) override {
+    return kj::evalNow([&]() {
+      scriptRequest(script, args, ROOT);  // what is wrong with the arguments is told at once
+      return access.cuts().wrap(script_(kj::heapString(script), kj::mv(args), limit, true));
+    });
+  }
+
+  kj::Promise<kj::Own<kj::AsyncInputStream>> readFile(kj::StringPtr path) override {
+    return kj::evalNow([&]() { return access.cuts().wrap(read(resolvePath(ROOT, path))); });
+  }
+
+  using Workspace::writeFile;
+  kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content, uint64_t size) override {
+    return kj::evalNow([&]() {
+      return access.cuts().wrap(write(resolvePath(ROOT, path), kj::mv(content), size));
+    });
+  }
+
+ private:
+  SandboxAccess& access;
+  ScriptEngine engine;
+
+  kj::Promise<Captured> script_(kj::String script, kj::Array<kj::String> args, size_t limit, bool killable) {
+    co_return co_await withSandbox(access, [&, limit, killable](SandboxUse& use) {
+      return runOnce(use, script, args, limit, killable)
+          .exclusiveJoin(access.timer().afterDelay(SCRIPT_TIMEOUT).then([]() -> kj::Promise<Captured> {
+        return makeError(ErrorKind::INTERRUPTED,
+                         kj::str("a script in the sandbox did not end within ", SCRIPT_TIMEOUT / kj::SECONDS, " s."));
+      }));
+    });
+  }
+
+  kj::Promise<Captured> runOnce(SandboxUse& use, kj::StringPtr script, kj::ArrayPtr<const kj::String> args,
+                                size_t limit, bool killable) {
+    ScriptRun run(access, use);
+    auto events = co_await use.plane().run(scriptRequest(script, args, ROOT));
+    kj::Vector<kj::byte> out, err;
+    kj::Maybe<kj::String> end;
+    for (;;) {
+      auto next = co_await events->next();
+      if (next == nullptr) break;
+      auto& event = KJ_ASSERT_NONNULL(next);
+      if (event.kind == ProcessEvent::STARTED) {
+        if (killable) run.pid = event.value;
+      } else if (event.kind == ProcessEvent::STDOUT_LINE) {
+        if (event.line.startsWith("x ")) {
+          end = kj::heapString(event.line.slice(2));
+          continue;
+        }
+        auto bytes = kj::decodeBase64(event.line.asArray());
+        if (bytes.hadErrors) throwError(ErrorKind::INTERRUPTED, "the output of a script was garbled on its way.");
+        out.addAll(bytes);
+        if (out.size() > limit) {
+          throwError(ErrorKind::FAILED, kj::str("the output of a script is longer than ", limit, " bytes."));
+        }
+      } else if (event.kind == ProcessEvent::STDERR_LINE && err.size() < MAX_ERROR_OUTPUT) {
+        auto bytes = kj::decodeBase64(event.line.asArray());
+        if (bytes.hadErrors) {
+          err.addAll(event.line.asBytes());
+          err.add('\n');
+        } else {
+          err.addAll(bytes);
+        }
+      }
+    }
+    run.pid = 0;
+    if (err.size() > MAX_ERROR_OUTPUT) err.truncate(MAX_ERROR_OUTPUT);
+
+    kj::StringPtr status = "none";
+    KJ_IF_MAYBE (e, end) status = *e;
+    if (status == "none" || status == "fail") {
+      throwError(ErrorKind::FAILED, kj::str("the sandbox could not run a script to its end: ",
+                                            toValidUtf8(err.asPtr().asChars())));
+    }
+    Captured captured;
+    captured.status.value = static_cast<unsigned>(strtoul(status.cStr(), nullptr, 10));
+    captured.output = out.releaseAsArray();
+    captured.errorOutput = err.releaseAsArray();
+    co_return kj::mv(captured);
+  }
+
+  kj::Promise<kj::Own<kj::AsyncInputStream>> read(kj::String path) {
+    kj::Maybe<kj::Exception> failure;
+    try {
+      co_return co_await withSandbox(access, [&](SandboxUse& use) {
+        return use.plane().readFile(kj::heapString(path))
+            .then([this, &path, use = use.addRef()](kj::Own<kj::AsyncInputStream>&& stream) mutable
+                  -> kj::Own<kj::AsyncInputStream> {
+          return kj::heap<LeasedInput>(access, kj::mv(use), kj::mv(stream), kj::heapString(path));
+        });
+      });
+    } catch (kj::Exception& e) {
+      failure = kj::mv(e);
+    }
+    auto& e = KJ_ASSERT_NONNULL(failure);
+    auto answer = tensorlake::failureOf(e);
+    if (answer.status == 404) throwError(ErrorKind::NOT_FOUND, kj::str(path, " does not exist."));
+    if (answer.code == "IS_DIRECTORY") {
+      throwError(ErrorKind::INVALID_ARGUMENT, kj::str(path, " is a directory, not a file."));
+    }
+    if (answer.code == "NOT_A_DIRECTORY") {
+      throwError(ErrorKind::NOT_FOUND, kj::str(path, " does not exist: a part of it is not a directory."));
+    }
+    kj::throwFatalException(kj::mv(e));
+  }
+
+  kj::Promise<void> write(kj::String path, kj::Own<kj::AsyncInputStream> content, uint64_t size) {
+    auto temporary = kj::str(".sandbridge-", randomToken().slice(48), ".tmp");
+    if (size <= BUFFERED_CONTENT) {
+      auto bytes = kj::heapArray<kj::byte>(size);
+      size_t got = co_await content->tryRead(bytes.begin(), size, size);
+      if (got < size) throwError(ErrorKind::INVALID_ARGUMENT, "the content of the file ended early; nothing was written.");
+      content = nullptr;
+      if (size <= INLINE_CONTENT) {
+        co_await place(path, temporary, kj::str("inline"), kj::encodeBase64(bytes));
+        co_return;
+      }
+      co_await place(path, temporary, kj::str("check"), kj::String());
+      auto beside = kj::str(parentOf(path), "/", temporary);
+      Cleanup cleanup(access, kj::heapString(beside));
+      co_await withSandbox(access, [&](SandboxUse& use) {
+        cleanup.use = use.addRef();
+        return use.plane().writeFile(kj::heapString(beside), kj::heapArray<kj::byte>(bytes.asPtr()));
+      });
+      co_await place(path, temporary, kj::str("move"), kj::mv(beside));
+      cleanup.use = nullptr;
+      co_return;
+    }
+
+    co_await place(path, temporary, kj::str("check"), kj::String());
+    auto beside = kj::str(parentOf(path), "/", temporary);
+    Cleanup cleanup(access, kj::heapString(beside));
+    auto use = co_await access.acquire();
+    cleanup.use = use->addRef();
+    kj::Maybe<kj::Exception> failure;
+    try {
+      co_await use->plane().writeFile(kj::heapString(beside), kj::mv(content), size);
+    } catch (kj::Exception& e) {
+      failure = kj::mv(e);
+    }
+    KJ_IF_MAYBE (e, failure) {
+      co_await access.recover(use->addRef(), kj::cp(*e));
+      kj::throwFatalException(kj::mv(*e));
+    }
+    co_await place(path, temporary, kj::str("move"), kj::mv(beside));
+    cleanup.use = nullptr;
+  }
+
+  static kj::String parentOf(kj::StringPtr path) {
+    size_t slash = KJ_ASSERT_NONNULL(path.findLast('/'));
+    return kj::heapString(path.slice(0, slash));
+  }
+
+  // Removes the temporary file of an upload that did not come to its end.
+  struct Cleanup {
+    Cleanup(SandboxAccess& access, kj::String path) : access(access), path(kj::mv(path)) {}
+    ~Cleanup() noexcept(false) {
+      KJ_IF_MAYBE (u, use) {
+        auto& plane = (*u)->plane();
+        access.background(access.timer()
+                              .timeoutAfter(30 * kj::SECONDS, plane.deleteFile(kj::mv(path)))
+                              // Most often it was never made.
+                              .catch_([](kj::Exception&&) {})
+                              .attach(kj::mv(*u)));
+      }
+    }
+    KJ_DISALLOW_COPY(Cleanup);
+    SandboxAccess& access;
+    kj::String path;
+    kj::Maybe<kj::Own<SandboxUse>> use;
+  };
+
+  kj::Promise<void> place(kj::StringPtr path, kj::StringPtr temporary, kj::String how, kj::String content) {
+    kj::Vector<kj::String> args;
+    args.add(kj::heapString(path));
+    args.add(kj::heapString(temporary));
+    args.add(kj::mv(how));
+    args.add(kj::mv(content));
+    auto captured = co_await script_(kj::heapString(WRITE_SCRIPT), args.releaseAsArray(), 64u << 10, false);
+    if (captured.status.success()) co_return;
+    auto said = toValidUtf8(captured.errorOutput.asChars());
+    switch (captured.status.value) {
+      case 21:
+        throwError(ErrorKind::INVALID_ARGUMENT, kj::str(path, " is a directory, not a file."));
+      case 22:
+        throwError(ErrorKind::INVALID_ARGUMENT, kj::str(path, " is not a regular file; it was not written."));
+      case 23:
+        throwError(ErrorKind::DENIED, kj::str("no permission to write ", path, "."));
+      case 24:
+        throwError(ErrorKind::INVALID_ARGUMENT, kj::str(path, " is a symbolic link that leads nowhere."));
+      default:
+        throwError(ErrorKind::FAILED, kj::str("could not write ", path, "; its old content, if any, is unchanged: ",
+                                              said));
+    }
+  }
+};
+
+}  // namespace
+
+kj::String resolvePath(kj::StringPtr root, kj::StringPtr path) {
+  if (path.findFirst('\0') != nullptr) throwError(ErrorKind::INVALID_ARGUMENT, "the path holds a NUL byte.");
+  if (!isValidUtf8(path)) throwError(ErrorKind::INVALID_ARGUMENT, "the path is not valid UTF-8.");
+  auto whole = path.startsWith("/") ? kj::heapString(path) : kj::str(root, "/", path);
+  if (whole.size() > MAX_PATH) throwError(ErrorKind::INVALID_ARGUMENT, "the path is longer than 4096 bytes.");
+
+  kj::Vector<kj::ArrayPtr<const char>> parts;
+  for (size_t begin = 0; begin < whole.size();) {
+    size_t end = begin;
+    while (end < whole.size() && whole[end] != '/') ++end;
+    auto part = whole.asArray().slice(begin, end);
+    begin = end + 1;
+    if (part.size() == 0 || part == kj::StringPtr(".").asArray()) continue;
+    if (part == kj::StringPtr("..").asArray()) {
+      if (parts.size() > 0) parts.removeLast();
+    } else {
+      parts.add(part);
+    }
+  }
+  if (parts.size() == 0) return kj::str("/");
+  kj::Vector<char> result(whole.size() + 1);
+  for (auto part : parts) {
+    result.add('/');
+    result.addAll(part);
+  }
+  return kj::heapString(result.asPtr());
+}
+
+kj::Own<Workspace> newSandboxWorkspace(SandboxAccess& access, ScriptEngine engine) {
+  return kj::heap<SandboxWorkspace>(access, engine);
+}
+
+}  // namespace sandbridge
