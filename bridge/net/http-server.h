@@ -9,10 +9,17 @@
 namespace sandbridge {
 
 // Serves `service` on each connection that `port` accepts, until the promise is dropped. Never resolves, and
-// rejects only when the port itself breaks for good; running out of file descriptors is waited through.
+// rejects only when the port itself breaks for good; running out of file descriptors is waited through, and so is
+// having 1000 connections.
 //
-// Requests with a Transfer-Encoding or a Content-Length that is not a plain number below 2^48 are answered
-// 400 and their connection is closed, before `service` sees them.
+// - Requests with a Transfer-Encoding or a Content-Length that is not a plain number below 2^48 are answered
+//   400 (411 if they are merely chunked) and their connection is closed, before `service` sees them.
+// - The promise of `service.request()` is dropped when the client hangs up: at once when it resets the connection, after half
+//   a second when it closes or half-closes it. After acceptWebSocket() the WebSocket itself tells.
+// - What `service.request()` throws is answered by its kind (base/error.h) with its text: notFound 404, invalidArgument 400,
+//   denied 403, unavailable 503, interrupted 502, sandboxLost 410, failed 500. The text of foreign exceptions goes to the
+//   log only. Once the response has begun the connection is closed instead.
+// - A connection must bring its first request's headers within 15 s, and may then be idle for 150 s.
 //
 // `table` must have been built; the caller keeps everything alive while the promise lives.
 kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,

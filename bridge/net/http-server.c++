@@ -1,0 +1,303 @@
+#include "net/http-server.h"
+
+#include "base/coroutine.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "net/watched-stream.h"
+
+#include <strings.h>
+
+#include <kj/debug.h>
+
+namespace sandbridge {
+namespace {
+
+constexpr unsigned MAX_CONNECTIONS = 1000;
+// Longer than libcurl keeps an idle connection (118 s), so that its next request never meets our closing.
+constexpr auto IDLE_TIMEOUT = 150 * kj::SECONDS;
+constexpr auto HEADER_TIMEOUT = 15 * kj::SECONDS;
+// A client that half-closes its connection and waits still gets a quick answer.
+constexpr auto HANG_UP_GRACE = 500 * kj::MILLISECONDS;
+// How long, and how far, a refused client may go on sending: closing on unread bytes would reset the connection, and the
+// client could lose our answer.
+constexpr auto LINGER_TIME = 1 * kj::SECONDS;
+constexpr uint64_t LINGER_BYTES = 1 << 20;
+constexpr unsigned MAX_ACCEPT_FAILURES = 100;
+
+struct Status {
+  unsigned code;
+  kj::StringPtr text;
+};
+
+Status statusOf(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::NOT_FOUND:
+      return {404, "Not Found"_kj};
+    case ErrorKind::INVALID_ARGUMENT:
+      return {400, "Bad Request"_kj};
+    case ErrorKind::DENIED:
+      return {403, "Forbidden"_kj};
+    case ErrorKind::UNAVAILABLE:
+      return {503, "Service Unavailable"_kj};
+    case ErrorKind::INTERRUPTED:
+      return {502, "Bad Gateway"_kj};
+    case ErrorKind::SANDBOX_LOST:
+      return {410, "Gone"_kj};
+    case ErrorKind::FAILED:
+      break;
+  }
+  return {500, "Internal Server Error"_kj};
+}
+
+bool isOurs(const kj::Exception& e) {
+  return kindOf(e) != ErrorKind::FAILED || e.getDescription().startsWith("failed: ");
+}
+
+bool isPlainLength(kj::StringPtr text) {
+  if (text.size() == 0 || text.size() > 15) return false;
+  for (char c : text) {
+    if (c < '0' || c > '9') return false;
+  }
+  return text.parseAs<uint64_t>() < (uint64_t(1) << 48);
+}
+
+bool hasToken(kj::StringPtr list, kj::StringPtr token) {
+  for (size_t i = 0; i + token.size() <= list.size(); i++) {
+    bool starts = i == 0 || list[i - 1] == ',' || list[i - 1] == ' ';
+    auto end = list[i + token.size()];
+    if (starts && (end == '\0' || end == ',' || end == ' ') &&
+        strncasecmp(list.begin() + i, token.begin(), token.size()) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// One connection, with a kj::HttpServer of its own: so its errors and its closing are its own too.
+class Connection final : private kj::HttpService, private kj::HttpServerErrorHandler {
+ public:
+  Connection(kj::Own<kj::AsyncIoStream> stream, kj::Timer& timer, const kj::HttpHeaderTable& table,
+             kj::HttpService& service)
+      : stream(kj::mv(stream)),
+        timer(timer),
+        table(table),
+        service(service),
+        server(timer, table, static_cast<kj::HttpService&>(*this), settings(*this)) {}
+
+  kj::Promise<void> run() {
+    co_await server.listenHttpCleanDrain(stream);
+    stream.shutdownWrite();
+    DiscardingStream discard;
+    co_await stream.pumpTo(discard, LINGER_BYTES)
+        .ignoreResult()
+        .exclusiveJoin(timer.afterDelay(LINGER_TIME));
+  }
+
+ private:
+  WatchedStream stream;
+  kj::Timer& timer;
+  const kj::HttpHeaderTable& table;
+  kj::HttpService& service;
+  kj::HttpServer server;
+  bool inService = false;
+  bool draining = false;
+
+  class DiscardingStream final : public kj::AsyncOutputStream {
+   public:
+    kj::Promise<void> write(const void*, size_t) override { return kj::READY_NOW; }
+    kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>>) override {
+      return kj::READY_NOW;
+    }
+    kj::Promise<void> whenWriteDisconnected() override { return kj::NEVER_DONE; }
+  };
+
+  // Notices upgrades.
+  class GuardedResponse final : public Response {
+   public:
+    explicit GuardedResponse(Response& inner) : inner(inner) {}
+    bool upgraded = false;
+
+    kj::Own<kj::AsyncOutputStream> send(kj::uint statusCode, kj::StringPtr statusText,
+                                        const kj::HttpHeaders& headers,
+                                        kj::Maybe<uint64_t> expectedBodySize) override {
+      return inner.send(statusCode, statusText, headers, expectedBodySize);
+    }
+    kj::Own<kj::WebSocket> acceptWebSocket(const kj::HttpHeaders& headers) override {
+      auto socket = inner.acceptWebSocket(headers);
+      upgraded = true;
+      return socket;
+    }
+
+   private:
+    Response& inner;
+  };
+
+  static kj::HttpServerSettings settings(Connection& self) {
+    kj::HttpServerSettings s;
+    s.headerTimeout = HEADER_TIMEOUT;
+    s.pipelineTimeout = IDLE_TIMEOUT;
+    s.errorHandler = static_cast<kj::HttpServerErrorHandler&>(self);
+    return s;
+  }
+
+  kj::Promise<void> request(kj::HttpMethod method, kj::StringPtr url,
+                            const kj::HttpHeaders& headers, kj::AsyncInputStream& body,
+                            Response& response) override {
+    // The library's answer to an exception closes the connection, which matters: where this request ends is in doubt.
+    if (headers.get(kj::HttpHeaderId::TRANSFER_ENCODING) != nullptr) {
+      throwError(ErrorKind::INVALID_ARGUMENT, CHUNKED_TEXT);
+    }
+    KJ_IF_MAYBE (length, headers.get(kj::HttpHeaderId::CONTENT_LENGTH)) {
+      if (!isPlainLength(*length)) {
+        throwError(ErrorKind::INVALID_ARGUMENT, "the Content-Length of the request is not a size");
+      }
+    }
+    KJ_IF_MAYBE (connection, headers.get(kj::HttpHeaderId::CONNECTION)) {
+      if (!draining && hasToken(*connection, "close")) {
+        draining = true;
+        auto ignored = server.drain();  // ends the loop after this answer
+      }
+    }
+    inService = true;
+    KJ_DEFER(inService = false);
+    stream.watch(true);
+    KJ_DEFER(stream.watch(false));
+    GuardedResponse guarded(response);
+    try {
+      co_await service.request(method, url, headers, body, guarded).exclusiveJoin(hangUp(guarded));
+    } catch (kj::Exception& e) {
+      if (!guarded.upgraded) {
+        failedInService = true;
+        throw;
+      }
+      // The library would write an HTTP error into the WebSocket.
+      if (e.getType() != kj::Exception::Type::DISCONNECTED) {
+        logWarning("a WebSocket connection failed: ", textOf(e));
+      }
+    }
+  }
+
+  bool failedInService = false;
+  static constexpr kj::StringPtr CHUNKED_TEXT =
+      "requests with a Transfer-Encoding are not accepted: send Content-Length"_kj;
+
+  kj::Promise<void> hangUp(GuardedResponse& response) {
+    co_await stream.onGone();
+    co_await timer.afterDelay(HANG_UP_GRACE);
+    if (response.upgraded) co_await kj::NEVER_DONE;
+    kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, "the client hung up"));
+  }
+
+  kj::Promise<void> handleClientProtocolError(kj::HttpHeaders::ProtocolError error,
+                                              Response& response) override {
+    return respondText(response, table, error.statusCode, error.statusMessage,
+                       kj::str(error.description, "\n"));
+  }
+
+  kj::Promise<void> handleApplicationError(kj::Exception e, kj::Maybe<Response&> response) override {
+    if (e.getType() == kj::Exception::Type::DISCONNECTED) return kj::READY_NOW;
+    KJ_IF_MAYBE (r, response) {
+      if (!failedInService && !isOurs(e)) {
+        // From the library's own reading of the request.
+        return respondText(*r, table, 400, "Bad Request", "the request is malformed\n");
+      }
+      if (e.getDescription().endsWith(CHUNKED_TEXT)) {
+        return respondText(*r, table, 411, "Length Required", kj::str(textOf(e), "\n"));
+      }
+      auto status = statusOf(kindOf(e));
+      if (isOurs(e)) return respondText(*r, table, status.code, status.text, kj::str(textOf(e), "\n"));
+      logError("a request failed: ", textOf(e));
+      return respondText(*r, table, status.code, status.text,
+                         "the request failed inside of the bridge; its log says why\n");
+    }
+    logWarning("an answer was cut short: ", textOf(e));
+    return kj::READY_NOW;
+  }
+
+  kj::Promise<void> handleNoResponse(Response& response) override {
+    logError("a request was left without an answer");
+    return respondText(response, table, 500, "Internal Server Error",
+                       "the request was left without an answer\n");
+  }
+};
+
+class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
+ public:
+  HttpAcceptor(kj::ConnectionReceiver& port, kj::Timer& timer, const kj::HttpHeaderTable& table,
+               kj::HttpService& service)
+      : port(port), timer(timer), table(table), service(service), tasks(*this) {}
+
+  kj::Promise<void> run() {
+    unsigned failures = 0;
+    for (;;) {
+      if (connections >= MAX_CONNECTIONS) {
+        auto paf = kj::newPromiseAndFulfiller<void>();
+        connectionEnded = kj::mv(paf.fulfiller);
+        co_await paf.promise;
+        connectionEnded = nullptr;
+        continue;
+      }
+      kj::Maybe<kj::Exception> problem;
+      try {
+        tasks.add(serve(co_await port.accept()));
+        failures = 0;
+      } catch (kj::Exception& e) {
+        problem = kj::mv(e);
+      }
+      KJ_IF_MAYBE (e, problem) {
+        // One connection may be broken, or descriptors may have run out, which passes. A broken port does not.
+        if (e->getType() != kj::Exception::Type::OVERLOADED && ++failures > MAX_ACCEPT_FAILURES) {
+          kj::throwFatalException(kj::mv(*e));
+        }
+        if (failures <= 1) logWarning("a connection could not be accepted: ", textOf(*e));
+        co_await timer.afterDelay(kj::min(failures + 1, 20u) * 10 * kj::MILLISECONDS);
+      }
+    }
+  }
+
+ private:
+  kj::ConnectionReceiver& port;
+  kj::Timer& timer;
+  const kj::HttpHeaderTable& table;
+  kj::HttpService& service;
+  unsigned connections = 0;
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> connectionEnded;
+  kj::TaskSet tasks;
+
+  kj::Promise<void> serve(kj::Own<kj::AsyncIoStream> stream) {
+    ++connections;
+    KJ_DEFER({
+      --connections;
+      KJ_IF_MAYBE (f, connectionEnded) { (*f)->fulfill(); }
+    });
+    // What a connection throws, even at its start, is its own affair.
+    Connection connection(kj::mv(stream), timer, table, service);
+    co_await connection.run();
+  }
+
+  void taskFailed(kj::Exception&& e) override {
+    if (e.getType() != kj::Exception::Type::DISCONNECTED) {
+      logWarning("an HTTP connection failed: ", textOf(e));
+    }
+  }
+};
+
+}  // namespace
+
+kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,
+                            const kj::HttpHeaderTable& table, kj::HttpService& service) {
+  HttpAcceptor acceptor(port, timer, table, service);
+  co_await acceptor.run();
+}
+
+kj::Promise<void> respondText(kj::HttpService::Response& response, const kj::HttpHeaderTable& table,
+                              unsigned status, kj::StringPtr statusText, kj::StringPtr body,
+                              kj::StringPtr contentType) {
+  auto text = kj::str(body);
+  kj::HttpHeaders headers(table);
+  headers.set(kj::HttpHeaderId::CONTENT_TYPE, contentType);
+  auto stream = response.send(status, statusText, headers, text.size());
+  co_await stream->write(text.begin(), text.size());
+}
+
+}  // namespace sandbridge
