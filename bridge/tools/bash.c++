@@ -15,7 +15,8 @@ namespace {
 // command that failed, what it left in the background is ended, as OpenCode does.
 constexpr kj::StringPtr SCRIPT = R"sh(
 command=$1 file=$2 lines=$3 bytes=$4 blocks=$5 notice=$6
-shell=$(command -v bash) || shell=/bin/sh
+shell=/bin/bash
+[ -x "$shell" ] || shell=$(command -v bash) || shell=/bin/sh
 [ -d "${file%/*}" ] || (umask 077 && mkdir -p "${file%/*}") 2>/dev/null
 exec 4>&1
 status=$( {

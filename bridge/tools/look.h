@@ -15,6 +15,10 @@ StatError statErrorOf(std::string_view message);
 kj::StringPtr tagOf(StatError error);
 
 struct FileState {
+  FileState() = default;
+  FileState(FileState&&) = default;
+  FileState& operator=(FileState&&) = default;
+
   StatError error = StatError::NONE;
   uint32_t mode = 0;  // with the type's bits
   uint64_t size = 0;

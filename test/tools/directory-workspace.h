@@ -1,0 +1,83 @@
+#pragma once
+// A Workspace over a temporary directory of this machine, with real processes. Its root is <temporary>/workspace, so that
+// there is an outside too.
+
+#include "tools/toolbox.h"
+#include "tools/workspace.h"
+
+#include <kj/async-io.h>
+#include <kj/async-unix.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace sandbridge::test {
+
+class DirectoryWorkspace final : public Workspace {
+ public:
+  explicit DirectoryWorkspace(kj::AsyncIoContext& io);
+  ~DirectoryWorkspace() noexcept(false);
+
+  std::string top;           // the temporary directory
+  std::string rootPath;      // top + "/workspace"
+  size_t roundTrips = 0;
+  std::string searchPath;    // PATH of what it starts; empty: this process' own
+  std::set<std::string> failingWrites;  // names below the root whose writes fail
+
+  // Below the root, or absolute.
+  std::string resolve(std::string_view path) const;
+  void put(std::string_view path, std::string_view content);
+  kj::Maybe<std::string> get(std::string_view path) const;
+  // Removes everything but the root and its .git.
+  void clear();
+
+  kj::StringPtr root() override { return rootText; }
+  kj::Promise<kj::Own<WorkspaceProcess>> start(WorkspaceCommand command, OutputReceiver& output) override;
+  kj::Promise<Captured> runScript(kj::StringPtr script, kj::Array<kj::String> args, size_t limit) override;
+  kj::Promise<kj::Own<kj::AsyncInputStream>> readFile(kj::StringPtr path) override;
+  kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content, uint64_t size) override;
+  using Workspace::writeFile;
+
+ private:
+  kj::AsyncIoContext& io;
+  kj::String rootText;
+};
+
+// Sets up an event loop that can wait for processes. One at a time in a thread.
+struct TestLoop {
+  TestLoop();
+  kj::AsyncIoContext io;
+};
+
+// Allows everything, or refuses with a text, and remembers what it was asked and shown.
+class RecordingUi final : public ToolUi {
+ public:
+  struct Asked {
+    std::string permission;
+    std::vector<std::string> patterns, always;
+    std::string metadata;
+  };
+  std::vector<Asked> asked;
+  std::string refusal;  // empty: allow
+  std::string shown;
+  size_t outputs = 0;
+  bool outputHangs = false;
+
+  kj::Promise<void> ask(Question question) override;
+  kj::Promise<void> output(kj::ArrayPtr<const kj::byte> bytes) override;
+};
+
+// A workspace, a toolbox over it, and a person.
+struct Bench {
+  TestLoop loop;
+  DirectoryWorkspace workspace;
+  RecordingUi ui;
+  kj::Own<Toolbox> toolbox;
+
+  Bench();
+  ToolResult call(kj::StringPtr tool, kj::StringPtr arguments);
+};
+
+}  // namespace sandbridge::test
