@@ -10,7 +10,7 @@ type Connections = Map<string, SandboxClient>;
 
 /** Opens the connection, or returns the open one. Does not wait for it, and does not fail when the bridge is down. */
 export function sharedConnection(options: Options): SandboxClient {
-  const shared: { [CONNECTIONS]?: Connections } = globalThis;
+  const shared = globalThis as { [CONNECTIONS]?: Connections };
   const connections: Connections = (shared[CONNECTIONS] ??= new Map());
   const key = JSON.stringify([options.url, options.token, options.tokenFile]);
   let connection = connections.get(key);
