@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { release } from "../src/capnp/answer.ts";
 import { RpcError } from "../src/capnp/errors.ts";
-import { TestSink, type TestSink$Client } from "./support/generated/vat-test.ts";
-import { type Peer, VatServer, collectUntil, failure } from "./support/vat-server.ts";
+import type { TestSink$Client } from "./support/generated/vat-test.ts";
+import { type Peer, VatServer, collectUntil, failure, testSink } from "./support/vat-server.ts";
 
 let server: VatServer;
 let peer: Peer;
@@ -17,9 +17,7 @@ interface Behaviour {
   number?(value: number): void;
   wait?(): Promise<void>;
 }
-const sinkOf = (behaviour: Behaviour): TestSink$Client => new TestSink.Server({
-  async write() {},
-  async done() {},
+const sinkOf = (behaviour: Behaviour): TestSink$Client => testSink({
   async number(params, results) {
     behaviour.number?.(params.value);
     results.value = params.value;
@@ -27,7 +25,7 @@ const sinkOf = (behaviour: Behaviour): TestSink$Client => new TestSink.Server({
   async wait() {
     await behaviour.wait?.();
   },
-}).client();
+});
 const number = async (sink: TestSink$Client, value: number): Promise<number> =>
   (await sink.number((p) => {
     p.value = value;

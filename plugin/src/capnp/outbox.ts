@@ -23,15 +23,24 @@ export class Outbox {
   readonly #socket: Socket;
   #messages: Uint8Array[] = [];
   #byteLength = 0;
+  #scheduled: "no" | "later" | "now" = "no";
 
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
-  add(message: Uint8Array): void {
+  /** `urgent`: somebody waits for what this leads to. What is not may wait for what arrives in the same moment. */
+  add(message: Uint8Array, urgent: boolean): void {
     if (this.#byteLength + message.byteLength > MAX_JOINED) this.flush();
-    if (this.#messages.push(message) === 1) queueMicrotask(() => this.flush());
+    this.#messages.push(message);
     this.#byteLength += message.byteLength;
+    if (urgent && this.#scheduled !== "now") {
+      this.#scheduled = "now";
+      queueMicrotask(() => this.flush());
+    } else if (this.#scheduled === "no") {
+      this.#scheduled = "later";
+      setImmediate(() => this.flush());
+    }
   }
 
   flush(): void {
@@ -39,6 +48,7 @@ export class Outbox {
     const byteLength = this.#byteLength;
     this.#messages = [];
     this.#byteLength = 0;
+    this.#scheduled = "no";
     // One that is closing tells the vat, which fails what was asked.
     if (messages.length > 0 && this.#socket.readyState === OPEN) this.#socket.send(joinFrame(messages, byteLength));
   }

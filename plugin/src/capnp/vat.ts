@@ -142,7 +142,7 @@ export class Vat {
     const finish = message._initFinish();
     finish.questionId = questionId;
     finish.releaseResultCaps = releaseResultCaps;
-    this.#send(message);
+    this.#send(message, false);
   }
 
   sendRelease(id: number, references: number): void {
@@ -150,16 +150,16 @@ export class Vat {
     const release = message._initRelease();
     release.id = id;
     release.referenceCount = references;
-    this.#send(message);
+    this.#send(message, false);
   }
 
-  #send(message: wire.Message): number {
+  #send(message: wire.Message, urgent = true): number {
     if (this.#closed) return 0;
     const bytes = new Uint8Array(message.segment.message.toArrayBuffer());
     if (bytes.byteLength > MAX_MESSAGE) {
       throw new RpcError("invalidArgument", `a message of ${bytes.byteLength} bytes is too long for one call`);
     }
-    this.#outbox.add(bytes);
+    this.#outbox.add(bytes, urgent);
     return bytes.byteLength;
   }
 

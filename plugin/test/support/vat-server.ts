@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import type { Server } from "capnp-es";
 import { Vat } from "../../src/capnp/vat.ts";
 import { type ClosableSocket, openSocket } from "../../src/client/socket.ts";
-import { VatTest, type VatTest$Client } from "./generated/vat-test.ts";
+import { TestSink, type TestSink$Client, type TestSink$Server$Target, VatTest, type VatTest$Client } from "./generated/vat-test.ts";
 
 const project = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 
@@ -66,6 +66,17 @@ export class VatServer {
     this.#process.kill("SIGKILL");
     await ended;
   }
+}
+
+/** A sink of ours that does nothing where it is not told otherwise. */
+export function testSink(behaviour: Partial<TestSink$Server$Target>): TestSink$Client {
+  return new TestSink.Server({
+    async write() {},
+    async done() {},
+    async number() {},
+    async wait() {},
+    ...behaviour,
+  }).client();
 }
 
 /** Runs the garbage collector until `done` says so; gives up after a while, and lets the test say what is wrong. */
