@@ -27,6 +27,9 @@ const std::map<std::string, std::string> DIFFERENT = {
     {"apply_patch/move-same", "a file moved onto itself stays"},
     {"apply_patch/same-file-twice", "the second update of a file sees the first"},
     {"bash/bytes-200k-lines-sleep", SHORTER},
+    {"bash/bytes-200k-oneline-sleep", "OpenCode keeps less of a long line than it could"},
+    {"bash/bytes-51201", SHORTER},
+    {"bash/emoji-cut", SHORTER},
     {"bash/kill-self", SIGNAL},
     {"bash/kill-self-term", SIGNAL},
     {"bash/lines-5000", SHORTER},
@@ -58,6 +61,7 @@ std::string withPaths(const std::string& line, const DirectoryWorkspace& workspa
   for (size_t hit; (hit = out.find(OUTSIDE, at)) != std::string::npos; at = hit + OUTSIDE.size()) {
     result += out.substr(at, hit - at);
     char before = hit == 0 ? ' ' : out[hit - 1];
+    if (before == 'n' && hit > 1 && out[hit - 2] == '\\') before = '\n';
     if (before != '.' && !isalnum(before)) result += workspace.top;
     result += OUTSIDE;
   }
