@@ -46,6 +46,16 @@ Refusal refusalOf(const kj::Exception& e) {
   return {502, "CONNECTION_CLOSED"_kj, kj::str("the connection to the sandbox broke: ", description)};
 }
 
+// KJ ends a chunked body properly whenever its stream is dropped, so that half an answer would look whole. It cannot end one
+// in the middle of a write: nothing of this write is sent, and the connection closes early.
+void spoil(kj::AsyncOutputStream& stream) {
+  static constexpr char BYTE = 0;
+  KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { auto dropped = stream.write(&BYTE, 1); })) {
+    // A body of known length that is complete takes no more bytes; an earlier write was cut: both are what is wanted.
+    KJ_LOG(INFO, "the answer had ended already", e->getDescription());
+  }
+}
+
 bool startsWithPath(kj::StringPtr url, kj::StringPtr prefix) {
   if (!url.startsWith(prefix)) return false;
   return url.size() == prefix.size() || url[prefix.size()] == '/' || url[prefix.size()] == '?';
@@ -91,7 +101,7 @@ kj::Promise<void> DataPlaneProxy::serve(const kj::HttpHeaderTable& table,
   }
 
   auto exchange = kj::heap<Exchange>(Exchange{kj::mv(KJ_ASSERT_NONNULL(sandbox)), method, kj::heapString(url),
-                                              kj::HttpHeaders(table), nullptr, false});
+                                              kj::HttpHeaders(table), nullptr, nullptr});
   switch (method) {
     case kj::HttpMethod::GET:
       break;
@@ -141,7 +151,10 @@ kj::Promise<void> DataPlaneProxy::run(const kj::HttpHeaderTable& table, kj::Own<
       .catch_([&failure](kj::Exception&& e) { failure = kj::mv(e); });
   KJ_IF_MAYBE(e, failure) {
     // After the status there is only one way left to say it: end the connection early.
-    if (exchange->answered) kj::throwFatalException(kj::mv(*e));
+    KJ_IF_MAYBE(answer, exchange->answer) {
+      spoil(**answer);
+      kj::throwFatalException(kj::mv(*e));
+    }
     co_await replyError(response, table, refusalOf(*e));
   }
 }
@@ -176,16 +189,17 @@ kj::Promise<void> DataPlaneProxy::forward(const kj::HttpHeaderTable& table, Exch
     KJ_IF_MAYBE(value, answer.headers->get(id)) headers.set(id, kj::heapString(*value));
   }
   exchange.sandbox->touch();
-  exchange.answered = true;
-  auto to = response.send(answer.statusCode, answer.statusText, headers, answer.body->tryGetLength());
+  auto& to = *exchange.answer.emplace(
+      response.send(answer.statusCode, answer.statusText, headers, answer.body->tryGetLength()));
   auto buffer = kj::heapArray<kj::byte>(CHUNK);
   for (;;) {
     // No deadline: a command may be silent for long. The idle clock and the client's hang-up end it.
     auto n = co_await answer.body->tryRead(buffer.begin(), 1, buffer.size());
-    if (n == 0) co_return;
+    if (n == 0) break;
     exchange.sandbox->touch();
-    co_await to->write(buffer.begin(), n);
+    co_await to.write(buffer.begin(), n);
   }
+  exchange.answer = nullptr;
 }
 
 kj::Promise<void> DataPlaneProxy::upload(Exchange& exchange, kj::AsyncInputStream& from,

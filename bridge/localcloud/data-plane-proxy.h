@@ -32,7 +32,7 @@ class DataPlaneProxy {
     kj::String url;
     kj::HttpHeaders headers;  // for the daemon
     kj::Maybe<uint64_t> length;
-    bool answered = false;  // the client has been sent a status
+    kj::Maybe<kj::Own<kj::AsyncOutputStream>> answer;  // once the client has been sent a status
   };
 
   kj::Promise<void> run(const kj::HttpHeaderTable& table, kj::Own<Exchange> exchange,

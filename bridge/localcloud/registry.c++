@@ -88,7 +88,7 @@ void Sandbox::hold(kj::Own<Box> newBox) {
     }));
   };
   watch = ended
-              .then(told,
+              .then(kj::cp(told),
                     [this, told](kj::Exception&& e) mutable {
                       KJ_LOG(ERROR, "cannot tell whether a sandbox still runs; it counts as lost", info.id, e);
                       told();
