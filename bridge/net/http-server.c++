@@ -22,7 +22,7 @@ constexpr auto HANG_UP_GRACE = 500 * kj::MILLISECONDS;
 // client could lose our answer.
 constexpr auto LINGER_TIME = 1 * kj::SECONDS;
 constexpr uint64_t LINGER_BYTES = 1 << 20;
-constexpr unsigned MAX_ACCEPT_FAILURES = 100;
+constexpr unsigned MAX_ACCEPT_FAILURES = 20;
 
 struct Status {
   unsigned code;
@@ -85,7 +85,12 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
         server(timer, table, static_cast<kj::HttpService&>(*this), settings(*this)) {}
 
   kj::Promise<void> run() {
-    co_await server.listenHttpCleanDrain(stream);
+    try {
+      co_await server.listenHttpCleanDrain(stream);
+    } catch (kj::Exception&) {
+      // The library goes on to complain that a cut answer is incomplete.
+      if (!reported) throw;
+    }
     stream.shutdownWrite();
     DiscardingStream discard;
     co_await stream.pumpTo(discard, LINGER_BYTES)
@@ -99,8 +104,9 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
   const kj::HttpHeaderTable& table;
   kj::HttpService& service;
   kj::HttpServer server;
-  bool inService = false;
   bool draining = false;
+  bool failedInService = false;
+  bool reported = false;
 
   class DiscardingStream final : public kj::AsyncOutputStream {
    public:
@@ -158,8 +164,6 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
         auto ignored = server.drain();  // ends the loop after this answer
       }
     }
-    inService = true;
-    KJ_DEFER(inService = false);
     stream.watch(true);
     KJ_DEFER(stream.watch(false));
     GuardedResponse guarded(response);
@@ -177,7 +181,6 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
     }
   }
 
-  bool failedInService = false;
   static constexpr kj::StringPtr CHUNKED_TEXT =
       "requests with a Transfer-Encoding are not accepted: send Content-Length"_kj;
 
@@ -210,7 +213,9 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
       return respondText(*r, table, status.code, status.text,
                          "the request failed inside of the bridge; its log says why\n");
     }
-    logWarning("an answer was cut short: ", textOf(e));
+    logWarning(failedInService ? "an answer was cut short: " : "a request could not be read: ",
+               textOf(e));
+    reported = true;
     return kj::READY_NOW;
   }
 
@@ -229,6 +234,7 @@ class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
 
   kj::Promise<void> run() {
     unsigned failures = 0;
+    bool warned = false;
     for (;;) {
       if (connections >= MAX_CONNECTIONS) {
         auto paf = kj::newPromiseAndFulfiller<void>();
@@ -241,16 +247,18 @@ class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
       try {
         tasks.add(serve(co_await port.accept()));
         failures = 0;
+        warned = false;
       } catch (kj::Exception& e) {
         problem = kj::mv(e);
       }
       KJ_IF_MAYBE (e, problem) {
-        // One connection may be broken, or descriptors may have run out, which passes. A broken port does not.
-        if (e->getType() != kj::Exception::Type::OVERLOADED && ++failures > MAX_ACCEPT_FAILURES) {
-          kj::throwFatalException(kj::mv(*e));
-        }
-        if (failures <= 1) logWarning("a connection could not be accepted: ", textOf(*e));
-        co_await timer.afterDelay(kj::min(failures + 1, 20u) * 10 * kj::MILLISECONDS);
+        // One connection may be broken already, or descriptors may have run out, which passes. A broken port does not.
+        bool ofPort = e->getDescription().startsWith("accept");
+        bool passes = !ofPort || e->getType() == kj::Exception::Type::OVERLOADED;
+        if (!warned) logWarning("a connection could not be accepted: ", textOf(*e));
+        warned = true;
+        if (!passes && ++failures > MAX_ACCEPT_FAILURES) kj::throwFatalException(kj::mv(*e));
+        if (ofPort) co_await timer.afterDelay(50 * kj::MILLISECONDS);
       }
     }
   }
