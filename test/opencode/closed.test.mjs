@@ -44,7 +44,7 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
       assert.equal(parts.length, 5);
       for (const { tool, state } of parts) {
         assert.equal(state.status, "error", tool);
-        assert.match(state.error, /^The sandbox cannot be reached, so nothing was done\./, tool);
+        assert.match(state.error, /^The sandbox cannot be reached, so nothing was done: no bridge at /, tool);
         assert.match(state.error, /sandbridge serve/, tool);
       }
       const typed = await opencode.request("POST", `/session/${session}/shell`, {
@@ -61,7 +61,7 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
     ["throws when it is started", 'export default { id: "opencode-sandbridge", server() { throw new Error("broken"); } };'],
   ]) {
     test(`with a plugin that ${what}, README.md's rules deny OpenCode's own tools`, async () => {
-      const world = await World.start({ serve: false });
+      const world = await World.start({ bridge: false, serve: false });
       try {
         await world.useOpenCode({ pluginPath: brokenPlugin(world, source) });
         const parts = await world.opencode.play(await world.opencode.newSession(), ATTACK(world));

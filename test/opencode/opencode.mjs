@@ -1,7 +1,9 @@
 // `opencode serve`, driven as its own clients drive it: over HTTP and its event stream.
 import { Child } from "./processes.mjs";
 
-const REQUEST_MS = 90_000;
+const REQUEST_MS = 60_000;
+const FIRST_ANSWER_MS = 4_000;
+const FIRST_ATTEMPTS = 5;
 
 export class OpenCode {
   static async start(command, world) {
@@ -13,7 +15,12 @@ export class OpenCode {
       timeoutMs: 60_000,
     });
     const opencode = new OpenCode(child);
-    await opencode.#follow();
+    try {
+      await opencode.#follow();
+    } catch (error) {
+      await opencode.stop();
+      throw new Error(`OpenCode sends no events:\n${child.lines.join("\n")}`, { cause: error });
+    }
     return opencode;
   }
 
@@ -27,7 +34,7 @@ export class OpenCode {
 
   /** Collects events from here on; resolves when the stream is open. */
   async #follow() {
-    const response = await fetch(`${this.url}/event`, { signal: this.ending.signal });
+    const response = await this.#firstAnswer();
     const read = async () => {
       let text = "";
       for await (const bytes of response.body.pipeThrough(new TextDecoderStream())) {
@@ -39,6 +46,22 @@ export class OpenCode {
       }
     };
     read().catch(() => {}); // the end of the stream is the end of the server
+  }
+
+  /** OpenCode loses or leaves hanging some of the requests that come while it starts, also after its ready line. */
+  async #firstAnswer() {
+    for (let attempt = 1; ; attempt++) {
+      const slow = new AbortController();
+      const timer = setTimeout(() => slow.abort(), FIRST_ANSWER_MS);
+      try {
+        return await fetch(`${this.url}/event`, { signal: AbortSignal.any([this.ending.signal, slow.signal]) });
+      } catch (error) {
+        if (attempt === FIRST_ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      } finally {
+        clearTimeout(timer);
+      }
+    }
   }
 
   async request(method, path, body, headers = {}) {

@@ -44,15 +44,15 @@ export function toolError(error: unknown): unknown {
   const text = error.message;
   switch (error.kind) {
     case "unavailable":
-      return new Error(`The sandbox cannot be reached, so nothing was done. ${text}`);
+      return new Error(`The sandbox cannot be reached, so nothing was done: ${text}`);
     case "interrupted":
       return new Error(
-        `The connection to the sandbox broke during this call: it may or may not have been carried out. ` +
-          `Look before repeating it. ${text}`,
+        `The connection to the sandbox broke during this call, which may or may not have been carried out. ` +
+          `Look before you repeat it: ${text}`,
       );
     case "sandboxLost":
       return new Error(
-        `The sandbox of this session ended and its files are gone. The next call starts a new, empty one. ${text}`,
+        `The sandbox of this session ended and its files are gone; the next call starts a new, empty one: ${text}`,
       );
     default:
       return new Error(text);

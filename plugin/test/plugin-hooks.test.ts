@@ -1,0 +1,190 @@
+// The plugin's hooks, each by itself. What OpenCode makes of them is in test/opencode.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Config } from "@opencode-ai/plugin";
+import type { ConnectionState } from "../src/client/types.ts";
+import { configHook, openPermissions, sandboxShell } from "../src/hooks/config.ts";
+import { rewriteSystem } from "../src/hooks/system.ts";
+import { type Toast, Toaster, watchConnection } from "../src/hooks/toasts.ts";
+import { toolBeforeHook } from "../src/hooks/tool-before.ts";
+import { refuseEverything } from "../src/host/refuse.ts";
+import { readOptions } from "../src/host/options.ts";
+
+const CLOSED = { "*": "deny", "-": "allow" };
+const options = readOptions(undefined);
+
+test("the closed block is taken out, which leaves the matter to OpenCode's defaults", () => {
+  assert.deepEqual(openPermissions({ bash: CLOSED, read: CLOSED }, {}), {});
+  assert.deepEqual(openPermissions({ "*": CLOSED }, {}), {});
+});
+
+test("a closed block that says ask for \"-\" becomes ask", () => {
+  assert.deepEqual(openPermissions({ bash: { "*": "deny", "-": "ask" } }, {}), { bash: "ask" });
+});
+
+test("the user's own rules from the options take the place of the closed block", () => {
+  const bash = { "*": "ask", "git *": "allow" };
+  assert.deepEqual(openPermissions({ "*": CLOSED, read: CLOSED }, { bash }), { bash });
+  // Later rules win: what stood first stays first.
+  assert.deepEqual(Object.keys(openPermissions({ bash: CLOSED, edit: "ask" }, { bash })), ["bash", "edit"]);
+});
+
+test("rules that are not the closed block stay, and so do those of tools that are not ours", () => {
+  const given = {
+    bash: { "*": "deny", "ls *": "allow", "-": "allow" },
+    edit: "deny",
+    read: { "-": "allow", "*": "deny" },
+    webfetch: CLOSED,
+  };
+  assert.deepEqual(openPermissions(given, {}), given);
+  assert.deepEqual(openPermissions("ask", {}), { "*": "ask" });
+  assert.deepEqual(openPermissions(undefined, {}), {});
+});
+
+test("the config hook opens agents' rules too, and hides the tools that show the host", async () => {
+  const config = { permission: { "*": CLOSED }, agent: { build: { permission: { bash: CLOSED, edit: "ask" } } } };
+  await configHook(options)(config as unknown as Config);
+  assert.deepEqual(config, {
+    permission: { skill: "deny", lsp: "deny", list: "deny" },
+    agent: { build: { permission: { edit: "ask" } } },
+    shell: sandboxShell(),
+    snapshot: false,
+    lsp: false,
+    formatter: false,
+  });
+  assert.match(sandboxShell(), /\/bin\/sandbridge-shell$/);
+});
+
+const before = (tool: string, args: object, given = options) =>
+  toolBeforeHook(given)({ tool, sessionID: "s", callID: "c" }, { args });
+
+test("known tools run, any other is refused by name unless the options allow it", async () => {
+  for (const tool of ["bash", "read", "apply_patch", "task", "todowrite", "webfetch", "question"]) await before(tool, {});
+  for (const tool of ["lsp", "skill", "list", "server_tool", "", "Bash"]) {
+    await assert.rejects(before(tool, {}), /is closed: it would act outside of this session's sandbox/);
+  }
+  const given = readOptions({ allowTools: ["server_*", "exact"] });
+  await before("server_tool", {}, given);
+  await before("exact", {}, given);
+  await assert.rejects(before("exactly", {}, given), /"exactly" is closed/);
+});
+
+test("a sub-agent's prompt mentions files in a form that OpenCode does not read from the host", async () => {
+  const args = { prompt: "see @/etc/passwd, @~/.ssh/id_rsa and @a.ts; mail me@example.org" };
+  await before("task", args);
+  assert.equal(args.prompt, "see `@/etc/passwd`, `@~/.ssh/id_rsa` and `@a.ts;` mail me@example.org");
+  // OpenCode's own pattern finds nothing any more.
+  assert.equal(/(?<![\w`])@(\.?[^\s`,.]*(?:\.[^\s`,.]+)*)/g.test(args.prompt), false);
+});
+
+test("the model reads of the workspace where OpenCode names the host's directories", () => {
+  const system = [
+    "Be brief.",
+    "<env>",
+    "  Working directory: /home/ann/work/app",
+    "  Workspace root folder: /home/ann/work",
+    "  Is directory a git repo: yes",
+    "  Platform: darwin",
+    "</env>",
+    "Instructions from: /home/ann/work/app/AGENTS.md",
+    "Instructions from: /home/ann/.config/opencode/AGENTS.md",
+    "Not the same: /home/ann/work/app-two /home/annabel",
+  ].join("\n");
+  const rewritten = rewriteSystem(system, ["/home/ann/work/app", "/home/ann/work"], "/home/ann");
+  assert.match(rewritten, /Working directory: \/workspace\n {2}Workspace root folder: \/workspace\n {2}Platform: linux\n<\/env>\n/);
+  assert.match(rewritten, /Instructions from: \/workspace\/AGENTS.md\nInstructions from: ~\/.config\/opencode\/AGENTS.md/);
+  assert.match(rewritten, /Not the same: \/workspace\/app-two \/home\/annabel/);
+  assert.match(rewritten, /act in a Linux sandbox that belongs to this session/);
+});
+
+test("a prompt without an environment block, as for titles, is only cleaned", () => {
+  assert.equal(rewriteSystem("Make a title for /tmp/x/y", ["/tmp/x"], "/root"), "Make a title for /workspace/y");
+});
+
+test("options that do not exist or have the wrong type are named", () => {
+  assert.throws(() => readOptions({ ulr: "x" }), /there is no option "ulr"/);
+  assert.throws(() => readOptions({ url: 5 }), /option "url" must be a string/);
+  assert.throws(() => readOptions({ allowTools: "x" }), /option "allowTools" must be a list/);
+  assert.throws(() => readOptions({ permission: [] }), /option "permission" must be an object/);
+});
+
+test("a plugin that could not start takes all names and refuses everything", async () => {
+  const hooks = refuseEverything("no reason");
+  assert.deepEqual(Object.keys(hooks.tool ?? {}).sort(), ["apply_patch", "bash", "edit", "glob", "grep", "read", "write"]);
+  const bash = hooks.tool?.["bash"];
+  await assert.rejects(async () => bash?.execute({}, {} as never), /could not start.*no reason/);
+  await assert.rejects(async () => hooks["tool.execute.before"]?.({ tool: "x", sessionID: "", callID: "" }, { args: {} }));
+  await assert.rejects(async () => hooks["shell.env"]?.({ cwd: "/" }, { env: {} }));
+  const config = { permission: { bash: CLOSED } };
+  await hooks.config?.(config as unknown as Config);
+  assert.deepEqual(config.permission, { bash: CLOSED });
+});
+
+const toast = (title: string): Toast => ({ title, message: "", variant: "info" });
+
+/** The plugin's own timers do not keep a process alive: this does, until the promise settles. */
+async function awake<T>(promise: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, 1_000);
+  return await promise.finally(() => clearInterval(timer));
+}
+
+/** Waits for what happens after the timers that are due. */
+const settled = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test("toasts come one after the other, and the same one not twice in a row", async () => {
+  const shown: string[] = [];
+  const all = new Promise<void>((resolve) => {
+    const toaster = new Toaster(async ({ title }) => {
+      shown.push(title);
+      if (title === "c") resolve();
+    }, 1);
+    for (const title of ["a", "a", "b", "b", "a", "c"]) toaster.add(toast(title));
+    assert.deepEqual(shown, ["a"], "the second waits for the first to be read");
+  });
+  await awake(all);
+  assert.deepEqual(shown, ["a", "b", "a", "c"]);
+});
+
+test("of too many toasts the oldest are dropped, and a user interface that is not there is no error", async () => {
+  const shown: string[] = [];
+  const all = new Promise<void>((resolve) => {
+    const toaster = new Toaster(async ({ title }) => {
+      shown.push(title);
+      if (title === "99") resolve();
+      throw new Error("nobody looks");
+    }, 0);
+    for (let index = 0; index < 100; index++) toaster.add(toast(String(index)));
+  });
+  await awake(all);
+  assert.equal(shown.length, 9);
+});
+
+test("only an absence that lasts is told, and then the return", async () => {
+  const shown: string[] = [];
+  let state: ConnectionState = { status: "connected", again: false };
+  let listener: (state: ConnectionState) => void = () => {};
+  const connection = {
+    get state() {
+      return state;
+    },
+    onState(given: typeof listener) {
+      listener = given;
+      return () => {};
+    },
+  };
+  const set = (next: ConnectionState): void => {
+    state = next;
+    listener(next);
+  };
+  const stop = watchConnection(connection, { add: ({ title }) => void shown.push(title) }, 5);
+  set({ status: "disconnected", reason: "for a moment" });
+  set({ status: "connected", again: true });
+  await settled(20);
+  assert.deepEqual(shown, []);
+  set({ status: "disconnected", reason: "for long" });
+  await settled(20);
+  assert.deepEqual(shown, ["Bridge not reachable"]);
+  set({ status: "connected", again: true });
+  assert.deepEqual(shown, ["Bridge not reachable", "Bridge reconnected"]);
+  stop();
+});
