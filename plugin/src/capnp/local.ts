@@ -30,6 +30,11 @@ export function runServer<R extends Struct>(
   return order.run(() => runNow(server, method, params, signal), isStreaming(method));
 }
 
+/** Resolves when the calls that a server has got so far have been started, and those that stream have ended. */
+export function caughtUp(server: Server): Promise<void> {
+  return orders.get(server)?.run(() => Promise.resolve(), false) ?? Promise.resolve();
+}
+
 const orders = new WeakMap<Server, CallOrder>();
 
 /** The calls of one server that wait for a streaming call to end. */

@@ -2,7 +2,8 @@
 
 import { results } from "../capnp/answer.ts";
 import { RpcError } from "../capnp/errors.ts";
-import { ToolUi, type ToolUi$Client, type ToolUi_Question } from "../capnp/generated/sandbox-rpc.ts";
+import { ToolUi, type ToolUi$Server, type ToolUi_Question } from "../capnp/generated/sandbox-rpc.ts";
+import { caughtUp } from "../capnp/local.ts";
 import { jsonObject, toolResult } from "./convert.ts";
 import type { UseSession } from "./session.ts";
 import type { Question, ToolCallOptions, ToolResult } from "./types.ts";
@@ -18,8 +19,10 @@ export function callTool(
       const { result } = await results(tools.call((p) => {
         p.name = name;
         p.arguments = text;
-        if (ui) p.ui = ui.client;
+        if (ui) p.ui = ui.server.client();
       }), signal);
+      // The answer may have overtaken output that `onOutput` has yet to take.
+      if (ui) await caughtUp(ui.server);
       if (!result) throw new RpcError("failed", "the bridge sent no result");
       return toolResult(result);
     } catch (error) {
@@ -31,19 +34,19 @@ export function callTool(
 }
 
 class Ui {
-  readonly client: ToolUi$Client;
+  readonly server: ToolUi$Server;
   /** What `ask` or `onOutput` has thrown. */
   refusal: { readonly error: unknown } | undefined;
 
   constructor({ ask, onOutput }: ToolCallOptions) {
-    this.client = new ToolUi.Server({
+    this.server = new ToolUi.Server({
       ask: async ({ question }) => {
         await this.#guard("denied", () => ask?.(convertQuestion(question)));
       },
       output: async ({ text }) => {
         await this.#guard("failed", () => onOutput?.(text.toUint8Array().slice()));
       },
-    }).client();
+    });
   }
 
   async #guard(kind: "denied" | "failed", handler: () => void | Promise<void>): Promise<void> {
