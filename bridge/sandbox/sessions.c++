@@ -56,6 +56,7 @@ class SessionImpl final : public Session, public SandboxAccess {
 
   kj::Promise<SessionInfo> prepare() override {
     auto self = kj::addRef(*this);
+    requireAlive();
     try {
       co_await ensure();
     } catch (kj::Exception& e) {
