@@ -207,14 +207,14 @@ kj::Vector<Cgroup> cgroupsFor(const BoxHost& host, const BoxSpec& spec, kj::Stri
       cgroup.v2 = true;
       limit("memory.max", kj::str(memory));
       limit("cpu.max", kj::str(quota, " 100000"));
-      limit("pids.max", kj::str(4096));
+      limit("pids.max", kj::str(2048));
     } else if (controller.name == "memory") {
       limit("memory.limit_in_bytes", kj::str(memory));
     } else if (controller.name == "cpu") {
       limit("cpu.cfs_period_us", kj::str(100000));
       limit("cpu.cfs_quota_us", kj::str(quota));
     } else if (controller.name == "pids") {
-      limit("pids.max", kj::str(4096));
+      limit("pids.max", kj::str(2048));
     } else if (host.hasV2) {
       continue;  // the v2 freezer is the better one
     }

@@ -31,7 +31,7 @@ BoxHost inspectHost();
 // The groups for one box, with its limits.
 kj::Vector<Cgroup> cgroupsFor(const BoxHost& host, const BoxSpec& spec, kj::StringPtr instance);
 
-// Folders below `dir` (which only we may enter): the lowest layer of every box's root, and whiteouts over the host's
+// Names of folders below `dir` (which only we may enter): the lowest layer of every box's root, and whiteouts over the host's
 // files that not everybody on the host may read. Made when missing; a running box keeps the ones that it started with.
 kj::String makeSkeleton(const BoxHost& host, kj::StringPtr dir);
 kj::String makeMasks(const BoxHost& host, kj::StringPtr dir);

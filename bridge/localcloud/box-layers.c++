@@ -133,7 +133,7 @@ kj::String makeSkeleton(const BoxHost& host, kj::StringPtr dir) {
       KJ_FAIL_SYSCALL("symlink", errno, place);
     }
   }
-  return root;
+  return kj::str("skeleton");
 }
 
 kj::String makeMasks(const BoxHost& host, kj::StringPtr dir) {
@@ -154,9 +154,10 @@ kj::String makeMasks(const BoxHost& host, kj::StringPtr dir) {
     for (char c : path) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
     hash = (hash ^ 0xff) * 0x100000001b3u;
   }
-  auto result = kj::str(dir, "/masks-", kj::hex(hash));
+  auto name = kj::str("masks-", kj::hex(hash));
+  auto result = kj::str(dir, '/', name);
   struct stat st;
-  if (stat(result.cStr(), &st) == 0) return result;
+  if (stat(result.cStr(), &st) == 0) return name;
 
   auto making = kj::str(dir, "/making-masks");
   removeTree(making);
@@ -191,7 +192,7 @@ kj::String makeMasks(const BoxHost& host, kj::StringPtr dir) {
     }
   }
   KJ_SYSCALL(rename(making.cStr(), result.cStr()), result);
-  return result;
+  return name;
 }
 
 }  // namespace sandbridge::localcloud

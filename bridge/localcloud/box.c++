@@ -239,8 +239,9 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     launch.dir = kj::str(folder);
     launch.id = kj::str(spec.id);
     launch.instance = kj::str(record.instance);
-    launch.skeleton = kj::str(host->skeleton);
-    launch.masks = kj::str(host->masks);
+    // Relative to the box's folder: the box can read these names in /proc/mounts.
+    launch.skeleton = kj::str("../../layers/", host->skeleton);
+    launch.masks = kj::str("../../layers/", host->masks);
     launch.range = host->facts.range;
     launch.uidBase = host->facts.uidBase;
     launch.uidCount = host->facts.uidCount;
@@ -320,6 +321,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
 
  private:
   kj::Own<Host> host;
+  bool sweeping = false, sweepAgain = false;
   kj::TaskSet tasks;
 
   void taskFailed(kj::Exception&& e) override { KJ_LOG(ERROR, "clearing up after a sandbox", e); }
@@ -378,22 +380,30 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     sweep();
   }
 
+  // One sweeper at a time; what comes meanwhile is for its next round.
   void sweep() {
-    kj::Vector<kj::String> arguments;
-    arguments.add(kj::str("sweep"));
-    arguments.add(kj::str(host->dir, "/trash"));
-    tasks.add(finish(spawnBoxImage(host->image, arguments, -1)));
+    sweepAgain = true;
+    if (!sweeping) tasks.add(sweepAll());
   }
 
-  kj::Promise<void> finish(kj::AutoCloseFd pidfd) {
-    kj::UnixEventPort::FdObserver observer(host->io.unixEventPort, pidfd,
-                                           kj::UnixEventPort::FdObserver::OBSERVE_READ);
-    for (;;) {
-      pollfd now = {pidfd, POLLIN, 0};
-      if (poll(&now, 1, 0) > 0) break;
-      co_await observer.whenBecomesReadable();
+  kj::Promise<void> sweepAll() {
+    sweeping = true;
+    KJ_DEFER(sweeping = false);
+    while (sweepAgain) {
+      sweepAgain = false;
+      kj::Vector<kj::String> arguments;
+      arguments.add(kj::str("sweep"));
+      arguments.add(kj::str(host->dir, "/trash"));
+      auto pidfd = spawnBoxImage(host->image, arguments, -1);
+      kj::UnixEventPort::FdObserver observer(host->io.unixEventPort, pidfd,
+                                             kj::UnixEventPort::FdObserver::OBSERVE_READ);
+      for (;;) {
+        pollfd now = {pidfd, POLLIN, 0};
+        if (poll(&now, 1, 0) > 0) break;
+        co_await observer.whenBecomesReadable();
+      }
+      if (!collect(pidfd)) KJ_LOG(WARNING, "files of a removed sandbox are left", host->dir);
     }
-    if (!collect(pidfd)) KJ_LOG(WARNING, "files of a removed sandbox are left", host->dir);
   }
 
   kj::Promise<kj::Maybe<AdoptedBox>> adoptOne(kj::String id) {

@@ -14,7 +14,11 @@ add_executable(sandbridge-daemon
   ${sandbridge_box_dir}/mounts.c++
   ${sandbridge_box_dir}/hardening.c++
   ${sandbridge_box_dir}/sweep.c++
-  ${CMAKE_SOURCE_DIR}/bridge/base/error.c++)
+  ${CMAKE_SOURCE_DIR}/bridge/base/error.c++
+  ${CMAKE_SOURCE_DIR}/bridge/base/json.c++
+  ${CMAKE_SOURCE_DIR}/bridge/base/log.c++
+  ${CMAKE_SOURCE_DIR}/bridge/net/http-server.c++
+  ${CMAKE_SOURCE_DIR}/bridge/net/watched-stream.c++)
 target_include_directories(sandbridge-daemon PRIVATE ${CMAKE_SOURCE_DIR}/bridge)
 target_compile_options(sandbridge-daemon PRIVATE -Wall -Wextra -Werror -Wno-unused-parameter
   -Wno-missing-field-initializers -O2 -ffunction-sections -fdata-sections

@@ -40,14 +40,14 @@ struct LaunchSpec {
   kj::String dir;       // the box's folder, absolute
   kj::String id;        // also the host name
   kj::String instance;  // random; the daemon repeats it
-  kj::String skeleton;  // absolute: the lowest layer of "/"
-  kj::String masks;     // absolute: whiteouts over host files that not everybody may read
+  kj::String skeleton;  // relative to `dir`: the lowest layer of "/"
+  kj::String masks;     // relative to `dir`: whiteouts over host files that not everybody may read
   bool range = false;   // root mode: container ids are mapped to uidBase + n
   uid_t uidBase = UID_BASE;
   uid_t uidCount = UID_COUNT;
   bool internet = false;
   kj::Vector<Cgroup> cgroups;
-  uint processes = 4096;  // RLIMIT_NPROC, counted inside
+  uint processes = 2048;  // RLIMIT_NPROC, counted inside
 
   kj::Array<kj::String> toArguments() const;
   static LaunchSpec fromArguments(kj::ArrayPtr<char*> arguments);

@@ -37,7 +37,11 @@ bool empty(int fd, int top, int depth, unsigned& counter) {
       if (unlinkat(here, name, 0) == 0) continue;
       if (unlinkat(here, name, AT_REMOVEDIR) == 0) continue;
       struct stat st;
-      if (fstatat(here, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)) {
+      if (fstatat(here, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        all = all && errno == ENOENT;
+        continue;
+      }
+      if (!S_ISDIR(st.st_mode)) {
         all = false;
         continue;
       }

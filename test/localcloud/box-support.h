@@ -37,6 +37,15 @@ class TemporaryFolder {
   kj::String path;
 };
 
+inline int readdirCount(kj::StringPtr path) {
+  int count = 0;
+  DIR* stream = opendir(path.cStr());
+  if (stream == nullptr) return -1;
+  while (dirent* entry = readdir(stream)) count += entry->d_name[0] != '.';
+  closedir(stream);
+  return count;
+}
+
 struct Answer {
   uint status;
   kj::String body;

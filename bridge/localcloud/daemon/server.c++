@@ -11,40 +11,9 @@
 #include "api.h"
 #include "base/coroutine.h"
 #include "control.h"
+#include "net/http-server.h"
 
 namespace sandbridge::localcloud::daemon {
-
-namespace {
-
-class Acceptor final : private kj::TaskSet::ErrorHandler {
- public:
-  Acceptor(kj::ConnectionReceiver& port, kj::Timer& timer, const kj::HttpHeaderTable& table,
-           kj::HttpService& service)
-      : port(port), timer(timer), server(timer, table, service), tasks(*this) {}
-  kj::Promise<void> run() {
-    for (;;) {
-      kj::Own<kj::AsyncIoStream> connection;
-      try {
-        connection = co_await port.accept();
-      } catch (kj::Exception&) {
-      }
-      if (connection.get() == nullptr) {
-        co_await timer.afterDelay(50 * kj::MILLISECONDS);
-      } else {
-        tasks.add(server.listenHttp(kj::mv(connection)));
-      }
-    }
-  }
-
- private:
-  kj::ConnectionReceiver& port;
-  kj::Timer& timer;
-  kj::HttpServer server;
-  kj::TaskSet tasks;
-  void taskFailed(kj::Exception&& e) override {}
-};
-
-}  // namespace
 
 int daemonMain(DaemonOptions options) {
   if (options.isInit) {
@@ -69,8 +38,7 @@ int daemonMain(DaemonOptions options) {
   auto table = builder.build();
   auto api = newApi(*table, processes, timer);
   auto controlPromise = serveControl(kj::mv(control), low, kj::str(options.instance));
-  Acceptor acceptor(*http, timer, *table, *api);
-  auto serving = acceptor.run();
+  auto serving = serveHttp(*http, timer, *table, *api);
 
   kj::FdOutputStream(kj::AutoCloseFd(options.statusFd)).write("ready", 5);
 
