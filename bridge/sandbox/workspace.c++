@@ -222,7 +222,10 @@ class SandboxWorkspace final : public Workspace {
     if (answer.code == "IS_DIRECTORY") {
       throwError(ErrorKind::INVALID_ARGUMENT, kj::str(path, " is a directory, not a file."));
     }
-    if (answer.code == "NOT_A_DIRECTORY") {
+    // The system's own words, which TensorLake's daemon passes on for what it has no code for.
+    auto says = [&](const char* words) { return strstr(e.getDescription().cStr(), words) != nullptr; };
+    if (says("Permission denied")) throwError(ErrorKind::DENIED, kj::str("no permission to read ", path, "."));
+    if (answer.code == "NOT_A_DIRECTORY" || says("Not a directory")) {
       throwError(ErrorKind::NOT_FOUND, kj::str(path, " does not exist: a part of it is not a directory."));
     }
     kj::throwFatalException(kj::mv(e));
