@@ -1,5 +1,5 @@
 #include "base/coroutine.h"
-#include "tools/search.h"
+#include "tools/plain-search.h"
 
 #include <algorithm>
 
@@ -7,15 +7,18 @@ namespace sandbridge {
 
 namespace {
 
-// Prints F if the path is a file, X if it cannot be searched, else R and the names.
+// Prints F if the path is a file, X if it cannot be searched, else R and the names, or, without ripgrep, N and the files.
 constexpr kj::StringPtr SCRIPT = R"sh(
-dir=$1 pattern=$2
+dir=$1 pattern=$2 deep=$3
 if [ -f "$dir" ]; then printf F; exit 0; fi
 cd -- "$dir" 2>/dev/null || { printf X; exit 0; }
 if with_rg; then
   printf R
   rg --no-config --files --null --glob="$pattern" --glob='!**/.git/**' . </dev/null 2>/dev/null |
     head -c 8388608 | newest
+else
+  printf N
+  plain_files "$deep"
 fi
 exit 0
 )sh"_kj;
@@ -32,18 +35,27 @@ kj::Promise<ToolResult> runGlob(ToolContext& context, Arguments arguments, ToolU
     asked.endObject();
     passOrRefuse(co_await ask(ui, question("glob", pattern, asked.finish())));
 
-    auto captured = co_await look(context, kj::str(SEARCH_FUNCTIONS, SCRIPT), kj::arr(toKj(base), toKj(pattern)));
+    auto captured = co_await look(context, kj::str(SEARCH_FUNCTIONS, PLAIN_FILES, SCRIPT),
+                                  kj::arr(toKj(base), toKj(pattern), kj::str(pattern.starts_with('!') ? "deep" : "")),
+                                  24u << 20);
     std::string_view output(reinterpret_cast<const char*>(captured.output.begin()), captured.output.size());
     if (output == "F") {
       throw Refusal{kj::str("glob path must be a directory: ", validUtf8(chars(base).asBytes()))};
     }
     passOrRefuse(co_await askExternal(context, ui, base, true));
-    if (!output.starts_with("R")) throw Refusal{kj::str("ripgrep execution failed")};
+    std::vector<std::string> names;
+    if (output.starts_with("R")) {
+      for (auto name : splitNul(output.substr(1))) names.emplace_back(name);
+    } else if (output.starts_with("N")) {
+      names = plainGlob(output.substr(1), pattern);
+    } else {
+      throw Refusal{kj::str("ripgrep execution failed")};
+    }
 
     std::string list;
     uint64_t count = 0;
     bool truncated = false;
-    for (auto name : splitNul(output.substr(1))) {
+    for (auto& name : names) {
       auto path = std::string(view(validUtf8(chars(found(base, name)).asBytes())));
       if (count == SEARCH_RESULTS || list.size() + path.size() > ANSWER_BYTES - 200) {
         truncated = true;

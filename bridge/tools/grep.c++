@@ -1,5 +1,5 @@
 #include "base/coroutine.h"
-#include "tools/search.h"
+#include "tools/plain-search.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -9,10 +9,11 @@ namespace sandbridge {
 namespace {
 
 // Searches twice: for the files that match, to choose the newest, and in those for the lines. Prints X if the directory
-// cannot be searched, else R and ripgrep's JSON records. Of a record that is too long only the beginning and what follows
+// cannot be searched, else R and ripgrep's JSON records (without ripgrep N and what plain_grep prints). Of a record that is too long only the beginning and what follows
 // the line's text is kept, with a tab between.
 constexpr kj::StringPtr SCRIPT = R"sh(
-dir=$1 pattern=$2 include=$3
+dir=$1 pattern=$2 include=$3 posix_ok=$4
+shift 4
 cd -- "$dir" 2>/dev/null || { printf X; exit 0; }
 if with_rg; then
   printf R
@@ -25,15 +26,36 @@ if with_rg; then
       type == "{\"type\":\"match" && n <= 101 {
         n++
         if (length($0) <= 65536) print
-        else if (i = index($0, "\"},\"line_number\":")) print substr($0, 1, 30000) "\t" substr($0, i, 120)
+        else if (i = index($0, "\"},\"line_number\":")) {
+          print substr($0, 1, i > 30000 ? 30000 : i - 1) "\t" substr($0, i, 120)
+        }
       }
       type == "{\"type\":\"end\"," { print; if (n > 101) exit }
     '
+else
+  printf N
+  plain_grep "$pattern" "$posix_ok" "$@"
 fi
 exit 0
 )sh"_kj;
 
+// A file is searched with its whole directory, and so is a path that does not exist: $2 instead of $1. Prints which.
+constexpr kj::StringPtr PLACE = R"sh(
+if [ -d "$1" ]; then
+  printf d
+  place=$1
+else
+  printf f
+  place=$2
+fi
+shift 2
+set -- "$place" "$@"
+)sh"_kj;
+
 constexpr kj::StringPtr KIND_SCRIPT = R"(if [ -d "$1" ]; then printf d; fi)"_kj;
+
+// As in the script: bytes that are kept of a record whose line is too long.
+constexpr size_t CUT_RECORD = 30000;
 
 struct Match {
   std::string path;  // as ripgrep printed it
@@ -71,13 +93,14 @@ std::string bytesOf(const JsonValue& value) {
   return {};
 }
 
-// A record that was cut inside its "lines": closes the string where it can be closed, and adds what followed.
+// A record that was too long: its beginning up to the end of the line's text, or cut inside of it; and what followed.
 std::string mended(std::string_view record) {
   size_t tab = record.find('\t');
   if (tab == std::string_view::npos) return std::string(record);
   auto head = record.substr(0, tab), tail = record.substr(tab + 1);
-  // Not inside an escape or a character. "\\u1234" is the longest.
+  // Where it was cut, not inside an escape or a character. "\\u1234" is the longest.
   size_t end = head.size();
+  if (end < CUT_RECORD) end = 0;
   for (size_t back = 1; back <= 6 && back <= end; ++back) {
     size_t at = end - back, slashes = 0;
     while (slashes < at && head[at - slashes] == '\\') ++slashes;
@@ -86,8 +109,10 @@ std::string mended(std::string_view record) {
       break;
     }
   }
-  while (!head.empty() && (head.back() & 0xc0) == 0x80) head.remove_suffix(1);
-  if (!head.empty() && (head.back() & 0x80)) head.remove_suffix(1);
+  if (end > 0) {
+    while (!head.empty() && (head.back() & 0xc0) == 0x80) head.remove_suffix(1);
+    if (!head.empty() && (head.back() & 0x80)) head.remove_suffix(1);
+  }
   // The tail begins with "},"line_number":N,"absolute_offset":M and goes on somehow.
   constexpr std::string_view OFFSET = "\"absolute_offset\":";
   size_t digits = tail.find(OFFSET);
@@ -201,18 +226,35 @@ kj::Promise<ToolResult> runGrep(ToolContext& context, Arguments arguments, ToolU
     asked.endObject();
     passOrRefuse(co_await ask(ui, question("grep", pattern, asked.finish())));
 
-    // A file is searched with its whole directory, and so is a path that does not exist.
     if (!isInside(context.root, path)) {
       auto kind = co_await look(context, KIND_SCRIPT, kj::arr(toKj(path)));
       passOrRefuse(co_await askExternal(context, ui, path, kind.output.size() > 0));
     }
-    auto script = kj::str("dir=$1\n[ -d \"$dir\" ] && printf d || { printf f; dir=$4; }\n"
-                          "set -- \"$dir\" \"$2\" \"$3\"\n", SEARCH_FUNCTIONS, SCRIPT);
-    auto captured = co_await look(context, script, kj::arr(toKj(path), toKj(pattern), toKj(include),
-                                                           toKj(dirName(path))), 64u << 20);
+    kj::Vector<kj::String> args;
+    args.add(toKj(path));
+    args.add(toKj(dirName(path)));
+    args.add(toKj(pattern));
+    args.add(toKj(include));
+    args.add(kj::str(isPosixRegex(pattern) ? "yes" : "no"));
+    std::vector<std::string> names;
+    try {
+      names = includeNames(include);
+    } catch (Refusal&) {
+      names = {"*"};  // if ripgrep is there, it says itself what it makes of such a pattern; parsePlainGrep refuses it
+    }
+    for (auto& name : names) args.add(toKj(name));
+    auto captured = co_await look(context, kj::str(SEARCH_FUNCTIONS, PLAIN_GREP, PLACE, SCRIPT),
+                                  args.releaseAsArray(), 64u << 20);
     std::string_view output(reinterpret_cast<const char*>(captured.output.begin()), captured.output.size());
     std::string dir = output.starts_with("d") ? path : dirName(path);
     if (!output.empty()) output.remove_prefix(1);
+    std::vector<Match> matches;
+    if (output.starts_with("N")) {
+      for (auto& match : parsePlainGrep(output.substr(1), include)) {
+        matches.push_back({match.path, match.line, 0, match.text});
+      }
+      co_return matchesResult(toKj(pattern), dir, matches);
+    }
     if (!output.starts_with("R")) throw Refusal{kj::str("ripgrep execution failed")};
     auto errors = decodeUtf8(captured.errorOutput);
     auto message = encodeUtf8(trim(errors));

@@ -182,7 +182,7 @@ class Seeker {
   // Repetitive lines make the search quadratic; it must not hold up everybody else.
   void spend(size_t n) {
     steps += n;
-    if (steps > 200'000'000) {
+    if (steps > 60'000'000) {
       throw Refusal{kj::str("apply_patch verification failed: Error: the patch and the file are too "
                             "large and repetitive to be matched. Use smaller chunks.")};
     }

@@ -400,8 +400,8 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
 
     Sight sight;
     for (bool allowed = false; !allowed;) {
-      auto before = context.timer.now();
       sight = co_await see(context, path, first, lineLimit);
+      auto before = context.timer.now();
       if (sight.kind == 'E' && sight.error != StatError::MISSING) {
         throw Refusal{fileSystemError(tagOf(sight.error), "stat", path)};
       }

@@ -10,7 +10,7 @@ namespace {
 
 constexpr double SIMILAR_ENOUGH = 0.65;
 
-// A comparison that a hostile or degenerate file makes quadratic must not hold up everybody else: about a second.
+// A comparison that a hostile or degenerate file makes quadratic must not hold up everybody else: a fraction of a second.
 class Effort {
  public:
   void spend(size_t steps) {
@@ -22,7 +22,7 @@ class Effort {
   }
 
  private:
-  static constexpr uint64_t LIMIT = 400'000'000;
+  static constexpr uint64_t LIMIT = 60'000'000;
   uint64_t used = 0;
 };
 

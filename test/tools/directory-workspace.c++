@@ -140,7 +140,10 @@ DirectoryWorkspace::DirectoryWorkspace(kj::AsyncIoContext& io) : io(io) {
   top = name;
   rootPath = top + "/workspace";
   rootText = toKj(rootPath);
-  fs::create_directories(rootPath + "/.git");
+  // A git repository, so that .gitignore counts.
+  fs::create_directories(rootPath + "/.git/objects");
+  fs::create_directories(rootPath + "/.git/refs");
+  std::ofstream(rootPath + "/.git/HEAD") << "ref: refs/heads/main\n";
 }
 
 DirectoryWorkspace::~DirectoryWorkspace() noexcept(false) { fs::remove_all(top); }
