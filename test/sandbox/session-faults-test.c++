@@ -1,0 +1,209 @@
+// Sessions against a server that suspends, loses and fails at the wrong moment.
+#include "base/error.h"
+#include "sandbox/sessions.h"
+#include "tensorlake/scripted-server.h"
+
+using namespace sandbridge;
+using namespace sandbridge::test;
+
+namespace {
+
+const std::string BASE = "/v1/namespaces/default/sandboxes";
+
+struct Events final : public SessionObserver {
+  std::vector<SessionEventKind> seen;
+  void sessionEvent(kj::StringPtr, SessionEventKind kind, kj::StringPtr) override { seen.push_back(kind); }
+};
+
+// A TensorLake with one sandbox, told by its status; empty: none.
+struct OneSandbox : public Fixture {
+  OneSandbox() : sessions(newSessions(*client, io.provider->getTimer())) {
+    sessions->addObserver(events);
+    server.answer = [this](const Seen& request) { return reply(request); };
+    session = sessions->get("s", SandboxOptions());
+  }
+  ~OneSandbox() noexcept(false) { sessions->removeObserver(events); }
+
+  std::string status, id = "box1";
+  std::function<kj::Maybe<Reply>(const Seen&)> fault = [](const Seen&) -> kj::Maybe<Reply> { return nullptr; };
+  size_t runs = 0;
+
+  std::string describe() {
+    return "{\"id\":\"" + id + "\",\"name\":\"opencode-s\",\"status\":\"" + status + "\",\"sandbox_url\":\"" +
+           server.url() + "\"}";
+  }
+  Reply reply(const Seen& request) {
+    auto special = fault(request);
+    KJ_IF_MAYBE (r, special) return *r;
+    if (request.method == "GET") return status.empty() ? json(404, "") : json(200, describe());
+    if (request.path == "/api/v1/processes/run") {
+      if (status == "suspended") return error(503, "SANDBOX_NOT_RUNNING");
+      if (status != "running") return error(404, "SANDBOX_NOT_FOUND");
+      ++runs;
+      // What the script of runScript prints for a script that prints "ok".
+      return test::events("data: {\"pid\":9}\n\ndata: {\"line\":\"b2s=\",\"timestamp\":1,\"stream\":\"stdout\"}\n\n"
+                          "data: {\"line\":\"x 0\",\"timestamp\":1,\"stream\":\"stdout\"}\n\ndata: {\"exit_code\":0}\n\n");
+    }
+    if (request.method == "DELETE") {
+      status = "";
+      return json(200, "{}");
+    }
+    if (request.path == BASE + "/" + id + "/resume") {
+      status = "running";
+      return json(202, "");
+    }
+    if (request.line() == "POST " + BASE) {
+      status = "running";
+      return json(200, describe());
+    }
+    return json(500, "not scripted: " + request.line());
+  }
+
+  kj::String script() {
+    auto captured = wait(session->workspace().runScript("echo", {}));
+    return kj::heapString(captured.output.asChars());
+  }
+  ErrorKind failedScript() {
+    try {
+      script();
+    } catch (kj::Exception& e) {
+      return kindOf(e);
+    }
+    throw std::runtime_error("nothing was thrown");
+  }
+  size_t creations() { return server.count("POST " + BASE); }
+
+  Events events;
+  kj::Own<Sessions> sessions;
+  kj::Own<Session> session;
+};
+
+}  // namespace
+
+TEST_CASE("a call that finds the sandbox suspended resumes it and is made again, once") {
+  OneSandbox w;
+  CHECK(w.script() == "ok");
+  w.status = "suspended";
+  CHECK(w.script() == "ok");
+  CHECK(w.runs == 2);
+  CHECK(w.creations() == 1);
+  CHECK(w.events.seen == std::vector<SessionEventKind>{SessionEventKind::CREATED, SessionEventKind::RESUMED});
+}
+
+TEST_CASE("a call on a cached sandbox costs one request") {
+  OneSandbox w;
+  w.script();
+  auto before = w.server.seen.size();
+  w.script();
+  CHECK(w.server.seen.size() == before + 1);
+}
+
+TEST_CASE("a terminated sandbox is lost, is told once, and its successor is made by the next call") {
+  OneSandbox w;
+  w.script();
+  w.status = "terminated";
+  CHECK(w.failedScript() == ErrorKind::SANDBOX_LOST);
+  w.id = "box2";
+  CHECK(w.script() == "ok");
+  CHECK(w.creations() == 2);
+  CHECK(w.events.seen == std::vector<SessionEventKind>{SessionEventKind::CREATED, SessionEventKind::LOST,
+                                                       SessionEventKind::CREATED});
+}
+
+TEST_CASE("a terminated sandbox that this session never had is no loss") {
+  OneSandbox w;
+  w.status = "terminated";
+  CHECK(w.script() == "ok");
+  CHECK(w.events.seen == std::vector<SessionEventKind>{SessionEventKind::CREATED});
+}
+
+TEST_CASE("a transient error never means that the sandbox is gone") {
+  OneSandbox w;
+  w.script();
+  bool lookUpFails = GENERATE(true, false);
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.path == "/api/v1/processes/run") return json(502, "bad gateway");
+    if (request.method == "GET" && lookUpFails) return json(500, "control plane away");
+    return nullptr;
+  };
+  CHECK(w.failedScript() == ErrorKind::INTERRUPTED);
+  w.fault = [](const Seen&) -> kj::Maybe<Reply> { return nullptr; };
+  CHECK(w.script() == "ok");
+  CHECK(w.creations() == 1);
+  CHECK(w.events.seen == std::vector<SessionEventKind>{SessionEventKind::CREATED});
+}
+
+TEST_CASE("a command whose answer was lost is not run again") {
+  OneSandbox w;
+  w.script();
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.path == "/api/v1/processes/run") return cutEvents("data: {\"pid\":9}\n\n");
+    return nullptr;
+  };
+  auto before = w.server.count("POST /api/v1/processes/run");
+  CHECK(w.failedScript() == ErrorKind::INTERRUPTED);
+  CHECK(w.server.count("POST /api/v1/processes/run") == before + 1);
+}
+
+TEST_CASE("a command that breaks off because its sandbox ended says so") {
+  OneSandbox w;
+  w.script();
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.path != "/api/v1/processes/run") return nullptr;
+    w.status = "terminated";
+    return cutEvents("data: {\"pid\":9}\n\n");
+  };
+  CHECK(w.failedScript() == ErrorKind::SANDBOX_LOST);
+}
+
+TEST_CASE("a failed creation is forgotten: the next call tries again") {
+  OneSandbox w;
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.line() == "POST " + BASE) return json(402, "quota");
+    return nullptr;
+  };
+  CHECK(w.failedScript() == ErrorKind::FAILED);
+  w.fault = [](const Seen&) -> kj::Maybe<Reply> { return nullptr; };
+  CHECK(w.script() == "ok");
+}
+
+TEST_CASE("callers that give up do not cancel a creation that others wait for") {
+  OneSandbox w;
+  auto first = w.session->prepare();
+  auto second = w.session->prepare();
+  first = nullptr;
+  CHECK(w.wait(kj::mv(second)).status == "running");
+  CHECK(w.creations() == 1);
+}
+
+TEST_CASE("a deletion that fails is told, and can be repeated") {
+  OneSandbox w;
+  w.script();
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.method == "DELETE") return json(403, "no");
+    return nullptr;
+  };
+  CHECK_THROWS(w.wait(w.session->destroy()));
+  CHECK(w.status == "running");
+  w.fault = [](const Seen&) -> kj::Maybe<Reply> { return nullptr; };
+  w.wait(w.session->destroy());
+  CHECK(w.status == "");
+  CHECK(w.events.seen.back() == SessionEventKind::DELETED);
+}
+
+TEST_CASE("a new sandbox gets no environment and no key") {
+  OneSandbox w;
+  w.script();
+  for (auto& request : w.server.seen) {
+    if (request.line() != "POST " + BASE && request.path != "/api/v1/processes/run") continue;
+    CHECK(request.body.find("secret-key-42") == std::string::npos);
+    CHECK(request.body.find("\"env\"") == std::string::npos);
+  }
+}
+
+TEST_CASE("session ids that cannot be are refused") {
+  OneSandbox w;
+  CHECK_THROWS(w.sessions->get("", SandboxOptions()));
+  CHECK_THROWS(w.sessions->get(kj::str(kj::repeat('x', 70000)), SandboxOptions()));
+  CHECK(w.sessions->get(kj::str(kj::repeat('x', 60000)), SandboxOptions()).get() != nullptr);
+}
