@@ -21,6 +21,7 @@
 
 #include "base/coroutine.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "box-control.h"
 #include "box-freezer.h"
 #include "box-host.h"
@@ -58,14 +59,16 @@ void makeFolder(kj::StringPtr path) {
 bool exists(kj::StringPtr path) { return access(path.cStr(), F_OK) == 0; }
 
 // What a box needs of its server. Refcounted, so that a box may outlive the Boxes that made it.
-struct Host final : public kj::Refcounted {
+struct Host final : public kj::Refcounted, private kj::TaskSet::ErrorHandler {
   Host(kj::AsyncIoContext& io, kj::StringPtr dir)
-      : io(io),
+      : tasks(*this),
+        io(io),
         timer(io.lowLevelProvider->getTimer()),
         dir(kj::str(dir)),
         facts(inspectHost()),
         image(makeBoxImage()) {}
 
+  kj::TaskSet tasks;  // clearing up, which nobody waits for
   kj::AsyncIoContext& io;
   kj::Timer& timer;
   kj::String dir;
@@ -75,7 +78,15 @@ struct Host final : public kj::Refcounted {
   kj::String skeleton, masks;
 
   kj::String folderOf(kj::StringPtr id) const { return kj::str(dir, "/boxes/", id); }
+
+ private:
+  void taskFailed(kj::Exception&& e) override { logError("clearing up after a sandbox: ", textOf(e)); }
 };
+
+kj::Vector<BoxRecord::Group> groupsOf(const BoxRecord& record) {
+  auto copy = record.clone();
+  return kj::mv(copy.cgroups);
+}
 
 class BoxImpl final : public Box {
  public:
@@ -106,7 +117,7 @@ class BoxImpl final : public Box {
       co_await freezeOrUndo();
       co_return true;
     } catch (kj::Exception& e) {
-      KJ_LOG(WARNING, "a sandbox that was suspended runs", record.id, e);
+      logWarning("sandbox ", record.id, " was suspended and now runs: ", textOf(e));
       co_return false;
     }
   }
@@ -128,7 +139,7 @@ class BoxImpl final : public Box {
       try {
         co_await thawCgroup(record, host->timer);
       } catch (kj::Exception& e) {
-        KJ_LOG(WARNING, "thaw before the end", e);
+        logWarning("thawing sandbox ", record.id, " before its end: ", textOf(e));
       }
     }
     kj::Maybe<kj::Exception> late;
@@ -142,11 +153,7 @@ class BoxImpl final : public Box {
     }
     if (record.state == "stopped") co_return;
     setState("stopped");
-    kj::Vector<BoxRecord::Group> groups;
-    for (auto& group : record.cgroups) {
-      groups.add(BoxRecord::Group{kj::str(group.folder), group.v2, group.freezer});
-    }
-    co_await removeCgroups(kj::mv(groups), host->timer);
+    host->tasks.add(removeCgroups(groupsOf(record), host->timer));
   }
 
   kj::Promise<void> onEnd() override { return ended.addBranch(); }
@@ -204,7 +211,7 @@ class BoxImpl final : public Box {
       if (hasCgroupFreezer(record)) co_await thawCgroup(record, host->timer);
       setState("running");
     } catch (kj::Exception& e) {
-      KJ_LOG(ERROR, "a sandbox could not be thawed after a failed freeze", e);
+      logError("sandbox ", record.id, " could not be thawed after a failed freeze: ", textOf(e));
     }
   }
 };
@@ -303,7 +310,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
           host->facts.network = false;
           host->facts.noNetworkReason = kj::mv(why);
         } else if (host->facts.controllers.size() > 0 && strstr(why.cStr(), "group") != nullptr) {
-          KJ_LOG(WARNING, "limits by cgroups are off", why);
+          logWarning("sandboxes have no limits of memory and CPU: ", why);
           host->facts.controllers.clear();
           host->facts.hasV2 = false;
         } else {
@@ -324,7 +331,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
   bool sweeping = false, sweepAgain = false;
   kj::TaskSet tasks;
 
-  void taskFailed(kj::Exception&& e) override { KJ_LOG(ERROR, "clearing up after a sandbox", e); }
+  void taskFailed(kj::Exception&& e) override { logError("clearing up after a sandbox: ", textOf(e)); }
 
   static kj::Vector<kj::String> childrenOf(kj::StringPtr folder) {
     kj::Vector<kj::String> result;
@@ -352,13 +359,8 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     kj::FdOutputStream((kj::AutoCloseFd(fd))).write(text.begin(), text.size());
   }
 
-  static kj::Vector<BoxRecord::Group> groupsOf(const BoxRecord& record) {
-    auto copy = record.clone();
-    return kj::mv(copy.cgroups);
-  }
-
   void abandon(BoxRecord& record, kj::StringPtr folder, bool fresh) {
-    tasks.add(removeCgroups(groupsOf(record), host->timer));
+    host->tasks.add(removeCgroups(groupsOf(record), host->timer));
     auto problem = kj::runCatchingExceptions([&]() {
       if (fresh) {
         discard(folder);
@@ -367,7 +369,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
         record.save(folder);
       }
     });
-    KJ_IF_MAYBE (e, problem) KJ_LOG(ERROR, "after a failed start", *e);
+    KJ_IF_MAYBE (e, problem) logError("after a failed start of a sandbox: ", textOf(*e));
   }
 
   // Out of the way at once, deleted in the background.
@@ -402,7 +404,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
         if (poll(&now, 1, 0) > 0) break;
         co_await observer.whenBecomesReadable();
       }
-      if (!collect(pidfd)) KJ_LOG(WARNING, "files of a removed sandbox are left", host->dir);
+      if (!collect(pidfd)) logWarning("files of removed sandboxes are left in ", host->dir, "/trash");
     }
   }
 
@@ -415,7 +417,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
       record = kj::mv(*loaded);
     }
     if (!isLocked(folder)) {
-      tasks.add(removeCgroups(groupsOf(record), host->timer));
+      host->tasks.add(removeCgroups(groupsOf(record), host->timer));
       if (!known || !record.everRan) {
         discard(folder);
         co_return nullptr;
@@ -462,7 +464,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
   kj::Promise<void> endHung(kj::StringPtr folderParam, BoxRecord& record) {
     auto folder = kj::str(folderParam);
     KJ_IF_MAYBE (found, findDaemon(folder, record.pidNamespace)) {
-      KJ_LOG(WARNING, "ending a sandbox whose daemon does not answer", record.id);
+      logWarning("ending sandbox ", record.id, ": its daemon does not answer");
       BoxImpl box(kj::addRef(*host), record.clone(), kj::mv(*found));
       co_await box.end();
     }
@@ -502,7 +504,7 @@ kj::Promise<kj::Own<Boxes>> newBoxes(kj::AsyncIoContext& io, kj::StringPtr dirPa
   auto boxes = kj::heap<BoxesImpl>(kj::addRef(*host));
   co_await boxes->tryOut();
   if (!host->facts.network) {
-    KJ_LOG(WARNING, "sandboxes have no internet", host->facts.noNetworkReason);
+    logWarning("sandboxes have no internet: ", host->facts.noNetworkReason);
   }
   co_return kj::mv(boxes);
 }

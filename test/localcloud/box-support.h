@@ -71,8 +71,8 @@ inline kj::Promise<Answer> ask(kj::Own<kj::AsyncIoStream> connection, kj::HttpMe
   kj::HttpHeaders headers(state->table);
   headers.set(kj::HttpHeaderId::HOST, "box");
   kj::Maybe<uint64_t> size;
-  if (method == kj::HttpMethod::POST || method == kj::HttpMethod::PUT) {
-    size = state->body.size();
+  if (method != kj::HttpMethod::GET) {
+    size = state->body.size();  // without it KJ would send chunks
     if (contentType.size() > 0) headers.set(kj::HttpHeaderId::CONTENT_TYPE, contentType);
   }
   state->request = state->client->request(method, state->url, headers, size);

@@ -32,8 +32,13 @@ void key(JsonWriter& json, kj::StringPtr text) { json.Key(text.begin(), text.siz
 
 class Api final : public kj::HttpService {
  public:
-  Api(const kj::HttpHeaderTable& table, Processes& processes, kj::Timer& timer)
-      : table(table), processes(processes), timer(timer), startedAt(timer.now()) {}
+  Api(const kj::HttpHeaderTable& table, Processes& processes, kj::Timer& timer,
+      kj::String defaultFolder)
+      : table(table),
+        processes(processes),
+        timer(timer),
+        defaultFolder(kj::mv(defaultFolder)),
+        startedAt(timer.now()) {}
 
   kj::Promise<void> request(kj::HttpMethod method, kj::StringPtr url,
                             const kj::HttpHeaders& headers, kj::AsyncInputStream& body,
@@ -53,6 +58,7 @@ class Api final : public kj::HttpService {
   const kj::HttpHeaderTable& table;
   Processes& processes;
   kj::Timer& timer;
+  kj::String defaultFolder;
   kj::TimePoint startedAt;
 
   static ApiError toApiError(const kj::Exception& e) {
@@ -424,7 +430,7 @@ class Api final : public kj::HttpService {
     auto bytes = co_await body;
     kj::Own<Process> process;
     auto error = attempt([&]() {
-      auto request = StartRequest::parse(bytes);
+      auto request = StartRequest::parse(bytes, defaultFolder);
       process = processes.start(kj::mv(request.command), kj::mv(request.name));
     });
     KJ_IF_MAYBE (e, error) {
@@ -439,7 +445,7 @@ class Api final : public kj::HttpService {
     kj::Own<Process> process;
     kj::Maybe<kj::Duration> timeout;
     auto error = attempt([&]() {
-      auto request = StartRequest::parse(bytes);
+      auto request = StartRequest::parse(bytes, defaultFolder);
       request.command.pipeStdin = false;
       request.command.captureStdout = request.command.captureStderr = true;
       timeout = request.timeout;
@@ -492,8 +498,8 @@ class Api final : public kj::HttpService {
 }  // namespace
 
 kj::Own<kj::HttpService> newApi(const kj::HttpHeaderTable& table, Processes& processes,
-                                kj::Timer& timer) {
-  return kj::heap<Api>(table, processes, timer);
+                                kj::Timer& timer, kj::String defaultFolder) {
+  return kj::heap<Api>(table, processes, timer, kj::mv(defaultFolder));
 }
 
 }  // namespace sandbridge::localcloud::daemon

@@ -7,8 +7,8 @@
 
 namespace sandbridge::localcloud::daemon {
 
-// `table` must be built with no more than the built-in headers' ids needed by the service.
+// Commands without a working directory run in `defaultFolder`.
 kj::Own<kj::HttpService> newApi(const kj::HttpHeaderTable& table, Processes& processes,
-                                kj::Timer& timer);
+                                kj::Timer& timer, kj::String defaultFolder);
 
 }  // namespace sandbridge::localcloud::daemon

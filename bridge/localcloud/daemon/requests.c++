@@ -12,8 +12,6 @@ namespace sandbridge::localcloud::daemon {
 
 namespace {
 
-constexpr kj::StringPtr WORKING_DIRECTORY = "/workspace"_kj;
-
 constexpr unsigned PARSE_FLAGS =
     rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
 
@@ -124,7 +122,7 @@ kj::StringPtr Url::path() const {
   throw ApiError{400, kj::str("Failed to deserialize query string: missing field `path`"), ""_kj};
 }
 
-StartRequest StartRequest::parse(kj::ArrayPtr<const char> json) {
+StartRequest StartRequest::parse(kj::ArrayPtr<const char> json, kj::StringPtr defaultFolder) {
   auto document = parseObject(json);
   StartRequest result;
   auto& command = result.command;
@@ -156,7 +154,7 @@ StartRequest StartRequest::parse(kj::ArrayPtr<const char> json) {
   }
   auto folder = find(document, "working_dir");
   command.workingDirectory =
-      folder == nullptr ? kj::str(WORKING_DIRECTORY) : toText(*folder, "working_dir");
+      folder == nullptr ? kj::str(defaultFolder) : toText(*folder, "working_dir");
   if (auto value = find(document, "user")) command.user = toUser(*value);
 
   command.pipeStdin = toMode(document, "stdin_mode", "closed", "pipe", false);

@@ -24,7 +24,7 @@ struct StartRequest {
   kj::Maybe<kj::Duration> timeout;
 
   // Throws ApiError: 400 for what is not JSON, 422 for JSON of the wrong shape.
-  static StartRequest parse(kj::ArrayPtr<const char> json);
+  static StartRequest parse(kj::ArrayPtr<const char> json, kj::StringPtr defaultFolder);
 };
 
 int parseSignal(kj::ArrayPtr<const char> json);

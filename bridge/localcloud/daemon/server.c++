@@ -36,7 +36,7 @@ int daemonMain(DaemonOptions options) {
   Processes processes(low, io.unixEventPort, options.isInit);
   kj::HttpHeaderTable::Builder builder;
   auto table = builder.build();
-  auto api = newApi(*table, processes, timer);
+  auto api = newApi(*table, processes, timer, kj::str(options.defaultFolder));
   auto controlPromise = serveControl(kj::mv(control), low, kj::str(options.instance));
   auto serving = serveHttp(*http, timer, *table, *api);
 

@@ -11,6 +11,7 @@ struct DaemonOptions {
   int statusFd;   // gets "ready" once both listen; then closed
   kj::String instance;
   bool isInit = true;  // pid 1: hide from the commands, reap every orphan
+  kj::String defaultFolder = kj::str("/workspace");
 };
 
 // Never returns while all is well.
