@@ -24,12 +24,12 @@ export function callTool(
       // The answer may have overtaken output that `onOutput` has yet to take.
       if (ui) await caughtUp(ui.server);
       if (!result) throw new RpcError("failed", "the bridge sent no result");
-      return toolResult(result);
+      if (!result.failed || !ui?.refusal) return toolResult(result);
     } catch (error) {
-      // The person's own words, not what the bridge made of them.
-      if (ui?.refusal && !signal?.aborted) throw ui.refusal.error;
-      throw error;
+      if (!ui?.refusal || signal?.aborted) throw error;
     }
+    // The person's own words, not what the bridge made of them.
+    throw ui.refusal.error;
   }, { signal });
 }
 
