@@ -22,7 +22,7 @@ struct SessionOptions {
 
 // Help for the three variables, for the end of a command's description.
 constexpr kj::StringPtr CLIENT_ENVIRONMENT =
-    "\n\nThe bridge is found by SANDBRIDGE_URL (default ws://127.0.0.1:8787/rpc), and its token by "
+    "The bridge is found by SANDBRIDGE_URL (default ws://127.0.0.1:8787/rpc), and its token by "
     "SANDBRIDGE_TOKEN, else in the file SANDBRIDGE_TOKEN_FILE, else in the bridge's default token file."_kj;
 
 // Runs a client command on an event loop, with its signals captured. One that fails says why on one line and sets

@@ -54,6 +54,10 @@ void CommandLine::exitInfo(kj::StringPtr message) {
   throw Exit();
 }
 
+void CommandLine::increaseLoggingVerbosity() {
+  kj::_::Debug::setLogLevel(kj::LogSeverity::INFO);
+}
+
 kj::StringPtr versionNumber() {
   return SANDBRIDGE_VERSION;
 }

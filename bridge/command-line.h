@@ -26,7 +26,7 @@ class CommandLine final : public kj::ProcessContext {
   void error(kj::StringPtr message) override;
   KJ_NORETURN(void exitError(kj::StringPtr message) override);
   KJ_NORETURN(void exitInfo(kj::StringPtr message) override);
-  void increaseLoggingVerbosity() override {}
+  void increaseLoggingVerbosity() override;
 
  private:
   kj::StringPtr programName;

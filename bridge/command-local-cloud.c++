@@ -20,7 +20,7 @@ class LocalCloudCommand {
         "Serves TensorLake's HTTP API on this machine, for TensorLake's own clients: sandboxes are Linux containers, kept "
         "in a directory. Prints one line that begins with \"sandbridge local cloud ready\" when it accepts connections. "
         "SIGINT and SIGTERM end it; the sandboxes stay.",
-        "\n\nWhen TENSORLAKE_API_KEY is set here, clients must send that key; else any user of this machine may use the "
+        "When TENSORLAKE_API_KEY is set here, clients must send that key; else any user of this machine may use the "
         "server.")
         .addOptionWithArg({'l', "listen"}, [this](kj::StringPtr value) -> kj::MainBuilder::Validity {
           listen = value;

@@ -7,11 +7,11 @@
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "listen-address.h"
 #include "localcloud/local-cloud.h"
 #include "net/http-client.h"
 #include "net/http-server.h"
 #include "opencode-front.h"
+#include "rpc/listen-address.h"
 #include "rpc/rpc-service.h"
 #include "sandbox/sessions.h"
 #include "tensorlake/client.h"
@@ -34,7 +34,7 @@ class ServeCommand {
         "Runs the bridge: serves SandboxRpcApi at ws://ADDRESS/rpc and routes each session's tool calls to its sandbox. "
         "Prints one line that begins with \"sandbridge ready\" when it accepts connections; logs to standard error. "
         "SIGINT and SIGTERM end it; the sandboxes stay.",
-        "\n\nThe sandboxes are TensorLake's when TENSORLAKE_API_KEY (or TENSORLAKE_PAT) is set, else local ones: Linux "
+        "The sandboxes are TensorLake's when TENSORLAKE_API_KEY (or TENSORLAKE_PAT) is set, else local ones: Linux "
         "containers on this machine, behind a TensorLake-compatible server inside this process.")
         .addOptionWithArg({'l', "listen"}, set(listen), "<address>",
             "Where to listen; port 0 takes a free one. Default: 127.0.0.1:8787. An address that other machines can reach "
@@ -169,6 +169,7 @@ class ServeCommand {
       front.tokenFile = absolutePath(tokenPath);
       front.pluginPath = findPlugin(plugin);
       front.stateDir = stateDirectory();
+      front.anyHost = !address.isLoopback;
       bridge.front = kj::heap<OpenCodeFront>(io, *bridge.table, kj::mv(front));
     }
     kj::HttpService& front = bridge.front.get() == nullptr

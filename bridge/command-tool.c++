@@ -22,7 +22,7 @@ class ToolCommand {
 
   kj::MainFunc build() {
     kj::MainBuilder builder(commandLine, versionText(),
-        "Calls one tool (bash, read, write, edit, apply_patch, glob, grep, list) in the session's sandbox and prints "
+        "Calls one tool (bash, read, write, edit, apply_patch, glob, grep) in the session's sandbox and prints "
         "its result as one JSON object: {\"title\", \"output\", \"metadata\", \"attachments\"}. A tool that fails "
         "prints {\"error\"} and exits with 1. Nobody is asked for permission.",
         CLIENT_ENVIRONMENT);

@@ -36,7 +36,7 @@ int run(int argc, char** argv) {
   // A peer or a pipe that is gone is an error of that write.
   signal(SIGPIPE, SIG_IGN);
   KjLogRedirect redirect;
-  CommandLine commandLine(argc > 0 ? argv[0] : "sandbridge");
+  CommandLine commandLine("sandbridge");
   kj::Vector<kj::StringPtr> words;
   for (int i = 1; i < argc; ++i) words.add(argv[i]);
   try {

@@ -119,7 +119,7 @@ class BytesStream final : public kj::AsyncInputStream {
   explicit BytesStream(kj::ArrayPtr<const kj::byte> bytes): rest(bytes) {}
   kj::Promise<size_t> tryRead(void* buffer, size_t, size_t maxBytes) override {
     auto n = kj::min(maxBytes, rest.size());
-    memcpy(buffer, rest.begin(), n);
+    if (n > 0) memcpy(buffer, rest.begin(), n);
     rest = rest.slice(n, rest.size());
     return n;
   }

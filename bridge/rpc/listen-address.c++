@@ -1,4 +1,4 @@
-#include "listen-address.h"
+#include "rpc/listen-address.h"
 
 #include "base/coroutine.h"
 #include "base/error.h"
