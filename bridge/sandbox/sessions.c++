@@ -119,25 +119,22 @@ class SessionImpl final : public Session, public SandboxAccess {
     auto& used = static_cast<Use&>(*use);
     auto usedId = kj::heapString(used.route->sandbox.id);
     if (usedId != lostId) {
-      kj::Maybe<kj::Maybe<Sandbox>> looked;
+      kj::Maybe<Sandbox> found;
       try {
-        looked = co_await registry.client().get(kj::heapString(usedId));
+        found = co_await registry.client().get(kj::heapString(usedId));
       } catch (kj::Exception&) {
         // Nothing is known of the sandbox, so nothing is concluded: the first failure is the one to tell.
-      }
-      KJ_IF_MAYBE (found, looked) {
-        bool gone = true;
-        KJ_IF_MAYBE (sandbox, *found) {
-          gone = sandbox->status == wire::TERMINATED;
-          auto& old = used.route->sandbox;
-          bool same = sandbox->status == wire::RUNNING && sandbox->url == old.url &&
-                      sandbox->routingHint == old.routingHint;
-          if (!same) forgetRoute(usedId);
-        }
-        if (gone && !isDestroying()) lose(usedId);
-      } else {
         co_return false;
       }
+      bool gone = true;
+      KJ_IF_MAYBE (sandbox, found) {
+        gone = sandbox->status == wire::TERMINATED;
+        auto& old = used.route->sandbox;
+        bool same = sandbox->status == wire::RUNNING && sandbox->url == old.url &&
+                    sandbox->routingHint == old.routingHint;
+        if (!same) forgetRoute(usedId);
+      }
+      if (gone && !isDestroying()) lose(usedId);
     }
     if (usedId == lostId) throwLost();
     co_return !answer.delivered;

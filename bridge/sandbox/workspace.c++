@@ -29,14 +29,17 @@ constexpr size_t BUFFERED_CONTENT = 1u << 20;
 // be written), move (the content is in $4).
 // Exit codes: 21 directory, 22 no regular file, 23 no permission, 24 unusable path, 25 anything else.
 constexpr kj::StringPtr WRITE_SCRIPT = R"sh(
-f=$1 how=$3
+f=$1 how=$3 source=$4
 directory=${f%/*}; [ -n "$directory" ] || directory=/
-[ -d "$directory" ] || mkdir -p "$directory" || { [ "$how" != move ] || rm -f "$4"; exit 25; }
-refuse() { [ "$how" != move ] || rm -f "$4"; exit "$1"; }
+[ -d "$directory" ] || mkdir -p "$directory" || { [ "$how" != move ] || rm -f "$source"; exit 25; }
+refuse() { [ "$how" != move ] || rm -f "$source"; exit "$1"; }
 [ ! -d "$f" ] || refuse 21
-r=$(readlink -f "$f" && echo x) || refuse 24
-r=${r%?x}
-directory=${r%/*}; [ -n "$directory" ] || directory=/
+r=$f
+if [ -L "$f" ]; then
+  r=$(readlink -f "$f" && echo x) || refuse 24
+  r=${r%?x}
+  directory=${r%/*}; [ -n "$directory" ] || directory=/
+fi
 if [ -e "$r" ]; then
   [ -f "$r" ] || refuse 22
   [ -w "$r" ] || refuse 23
@@ -46,22 +49,26 @@ fi
 [ -w "$directory" ] || refuse 23
 [ "$how" != check ] || exit 0
 t=$directory/$2
-undo() { rm -f "$t" "$t.old"; [ "$how" != move ] || rm -f "$4"; exit 25; }
+undo() { rm -f "$t" "$t.old"; [ "$how" != move ] || rm -f "$source"; exit 25; }
 if [ "$how" = inline ]; then
-  printf %s "$4" | base64 -d >"$t" || undo
-elif [ "$t" != "$4" ]; then
-  cp "$4" "$t" || undo
-  rm -f "$4"
+  printf %s "$source" | base64 -d >"$t" || undo
+elif [ "$t" != "$source" ]; then
+  cp "$source" "$t" || undo
+  rm -f "$source"
 fi
 if [ -e "$r" ]; then
-  if [ "$(stat -c %h "$r")" != 1 ]; then
+  set -- $(stat -c '%h %u:%g %a' "$r" "$t")
+  if [ "$1" != 1 ]; then
     cp -p "$r" "$t.old" || undo
     cat "$t" >"$r" || { cat "$t.old" >"$r"; undo; }
     rm -f "$t" "$t.old"
     exit 0
   fi
-  chown "$(stat -c %u:%g "$r")" "$t" 2>/dev/null
-  chmod "$(stat -c %a "$r")" "$t" || undo
+  if [ "$2" != "$5" ]; then
+    chown "$2" "$t" 2>/dev/null
+    chmod "$3" "$t" || undo
+  fi
+  [ "$3" = "$6" ] || chmod "$3" "$t" || undo
 fi
 mv -f "$t" "$r" || undo
 )sh"_kj;

@@ -44,7 +44,7 @@ struct OneSandbox : public Fixture {
       return test::events("data: {\"pid\":9}\n\ndata: {\"line\":\"b2s=\",\"timestamp\":1,\"stream\":\"stdout\"}\n\n"
                           "data: {\"line\":\"x 0\",\"timestamp\":1,\"stream\":\"stdout\"}\n\ndata: {\"exit_code\":0}\n\n");
     }
-    if (request.method == "DELETE") {
+    if (request.line() == "DELETE " + BASE + "/" + id) {
       status = "";
       return json(200, "{}");
     }
