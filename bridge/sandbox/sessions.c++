@@ -346,6 +346,7 @@ class SessionImpl final : public Session, public SandboxAccess {
 class SessionsImpl final : public Sessions, public Registry, private kj::TaskSet::ErrorHandler {
  public:
   SessionsImpl(tensorlake::Client& client, kj::Timer& timer) : theClient(client), theTimer(timer), tasks(*this) {}
+  ~SessionsImpl() noexcept(false) { closing = true; }
 
   kj::Own<Session> get(kj::StringPtr rootSessionId, SandboxOptions options) override {
     if (rootSessionId.size() == 0) throwError(ErrorKind::INVALID_ARGUMENT, "the session id is empty.");
@@ -385,6 +386,7 @@ class SessionsImpl final : public Sessions, public Registry, private kj::TaskSet
   kj::Timer& theTimer;
   std::vector<SessionObserver*> observers;
   std::unordered_map<std::string, kj::Own<SessionImpl>> sessions;
+  bool closing = false;
   kj::TaskSet tasks;
 
   void forgetIdle() {
@@ -401,7 +403,10 @@ class SessionsImpl final : public Sessions, public Registry, private kj::TaskSet
       observer->sessionEvent(sessionId, kind, text);
     }
   }
-  void background(kj::Promise<void> task) override { tasks.add(kj::mv(task)); }
+  void background(kj::Promise<void> task) override {
+    // What the last tasks leave behind when they are dropped comes too late to be run.
+    if (!closing) tasks.add(kj::mv(task));
+  }
   tensorlake::Client& client() override { return theClient; }
   kj::Timer& timer() override { return theTimer; }
   void taskFailed(kj::Exception&& e) override { KJ_LOG(ERROR, "a background task failed", textOf(e)); }

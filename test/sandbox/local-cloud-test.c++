@@ -455,6 +455,30 @@ TEST_CASE("what cannot be written is told in words, and nothing is half-written"
   CHECK(world.run(*session, "ls -A; cat file") == "dir\nfifo\nfile\nloop\nx\n");
 }
 
+TEST_CASE("a full disk leaves the old content, and no temporary file", "[localcloud]") {
+  World world;
+  auto session = world.bridge->session("full");
+  // The one small file system that every sandbox has.
+  world.run(*session, "cd /dev/shm && echo old > file && echo old > one && ln one two && "
+                      "head -c 4000 /dev/zero > spare && cat /dev/zero > filler 2>/dev/null; rm spare");
+  for (size_t size : {size_t(60000), size_t(500000), size_t(3 << 20)}) {
+    INFO(size);
+    for (kj::StringPtr name : {"/dev/shm/file"_kj, "/dev/shm/one"_kj, "/dev/shm/new"_kj}) {
+      CHECK(world.failureKind(session->workspace().writeFile(name, kj::heapArray<kj::byte>(size))) == ErrorKind::FAILED);
+      CHECK(strstr(world.lastError.cStr(), "No space left on device") != nullptr);
+    }
+    // What an upload left goes in the background.
+    kj::String left;
+    for (int i = 0; i < 100; ++i) {
+      left = world.run(*session, "ls -A /dev/shm");
+      if (left == "file\nfiller\none\ntwo\n") break;
+      world.sleep(50);
+    }
+    CHECK(left == "file\nfiller\none\ntwo\n");
+    CHECK(world.run(*session, "cat /dev/shm/file /dev/shm/two") == "old\nold\n");
+  }
+}
+
 TEST_CASE("dropping a file stream in its middle leaves the session usable", "[localcloud]") {
   World world;
   auto session = world.bridge->session("halfway");

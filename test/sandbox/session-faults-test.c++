@@ -201,6 +201,35 @@ TEST_CASE("a new sandbox gets no environment and no key") {
   }
 }
 
+TEST_CASE("a workspace that the image's user cannot make is made by root") {
+  OneSandbox w;
+  int commands = 0;
+  bool rootMadeIt = false;
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.path != "/api/v1/processes/run") return nullptr;
+    auto line = [](const char* text) {
+      return "data: {\"line\":\"" + std::string(text) + "\",\"timestamp\":1,\"stream\":\"stdout\"}\n\n";
+    };
+    if (request.body.find("\"user\":\"root\"") != std::string::npos) {
+      rootMadeIt = request.body.find("mkdir -p") != std::string::npos;
+      return test::events("data: {\"pid\":7}\n\ndata: {\"exit_code\":0}\n\n");
+    }
+    ++commands;
+    if (!rootMadeIt) return test::events("data: {\"pid\":8}\n\n" + line("w missing") + "data: {\"exit_code\":0}\n\n");
+    return test::events("data: {\"pid\":9}\n\n" + line("p 10") + line("e 0") + line("x 0") + "data: {\"exit_code\":0}\n\n");
+  };
+  struct Nothing final : public OutputReceiver {
+    kj::Promise<void> stdoutChunk(kj::ArrayPtr<const kj::byte>) override { return kj::READY_NOW; }
+    kj::Promise<void> stderrChunk(kj::ArrayPtr<const kj::byte>) override { return kj::READY_NOW; }
+  } nothing;
+  WorkspaceCommand command;
+  command.argv = kj::arr(kj::str("true"));
+  command.mergeStderr = true;
+  auto process = w.wait(w.session->workspace().start(kj::mv(command), nothing));
+  CHECK(w.wait(process->wait()).success());
+  CHECK(commands == 2);
+}
+
 TEST_CASE("session ids that cannot be are refused") {
   OneSandbox w;
   CHECK_THROWS(w.sessions->get("", SandboxOptions()));
