@@ -1,6 +1,8 @@
 #include "localcloud/control-plane.h"
 
 #include "base/coroutine.h"
+#include "base/error.h"
+#include "base/log.h"
 #include "localcloud/wire-format.h"
 
 #include <kj/debug.h>
@@ -174,8 +176,8 @@ kj::Promise<void> ControlPlane::create(kj::String ns, kj::Maybe<kj::Duration> pa
   kj::Maybe<kj::Own<Sandbox>> created;
   kj::String failure;
   KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { created = registry.create(kj::mv(record)); })) {
-    KJ_LOG(ERROR, "a new sandbox could not be saved", *e);
-    failure = kj::heapString(e->getDescription());
+    logError("a new sandbox could not be saved: ", textOf(*e));
+    failure = textOf(*e);
   }
   KJ_IF_MAYBE(sandbox, created) {
     auto late = registry.getTimer().afterDelay(patience.orDefault(CREATE_PATIENCE)).then([]() { return true; });
@@ -229,8 +231,8 @@ kj::Promise<void> ControlPlane::update(kj::Own<Sandbox> sandbox, kj::AsyncInputS
     }
     kj::Maybe<kj::String> failure;
     KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { sandbox->rename(*name); })) {
-      KJ_LOG(ERROR, "the new name of a sandbox could not be saved", record.id, *e);
-      failure = kj::str("the new name could not be written to disk: ", e->getDescription());
+      logError("the new name of sandbox ", record.id, " could not be saved: ", textOf(*e));
+      failure = kj::str("the new name could not be written to disk: ", textOf(*e));
     }
     KJ_IF_MAYBE(text, failure) {
       co_await replyError(response, table, {507, "STORAGE"_kj, kj::mv(*text)});
@@ -247,7 +249,7 @@ kj::Promise<void> ControlPlane::remove(kj::Own<Sandbox> sandbox, kj::HttpService
   });
   auto failure = co_await sandbox->terminate("UserRequested")
                      .then([]() { return kj::String(); },
-                           [](kj::Exception&& e) { return kj::heapString(e.getDescription()); })
+                           [](kj::Exception&& e) { return textOf(e); })
                      .exclusiveJoin(kj::mv(late));
   if (failure.size() == 0) {
     co_await replyJson(response, table, 200, kj::str("{}"));

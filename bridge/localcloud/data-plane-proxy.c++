@@ -1,6 +1,7 @@
 #include "localcloud/data-plane-proxy.h"
 
 #include "base/coroutine.h"
+#include "base/error.h"
 
 #include <kj/debug.h>
 
@@ -43,17 +44,15 @@ Refusal refusalOf(const kj::Exception& e) {
       return {known.status, known.code, kj::heapString(description.slice(prefix.size()))};
     }
   }
-  return {502, "CONNECTION_CLOSED"_kj, kj::str("the connection to the sandbox broke: ", description)};
+  return {502, "CONNECTION_CLOSED"_kj, kj::str("the connection to the sandbox broke: ", textOf(e))};
 }
 
 // KJ ends a chunked body properly whenever its stream is dropped, so that half an answer would look whole. It cannot end one
 // in the middle of a write: nothing of this write is sent, and the connection closes early.
 void spoil(kj::AsyncOutputStream& stream) {
   static constexpr char BYTE = 0;
-  KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { auto dropped = stream.write(&BYTE, 1); })) {
-    // A body of known length that is complete takes no more bytes; an earlier write was cut: both are what is wanted.
-    KJ_LOG(INFO, "the answer had ended already", e->getDescription());
-  }
+  // It throws when the answer is complete or an earlier write was cut, and then there is nothing left to do.
+  kj::runCatchingExceptions([&]() { auto dropped = stream.write(&BYTE, 1); });
 }
 
 bool startsWithPath(kj::StringPtr url, kj::StringPtr prefix) {
@@ -164,7 +163,7 @@ kj::Promise<void> DataPlaneProxy::forward(const kj::HttpHeaderTable& table, Exch
   // Rejects when nobody listens.
   auto connecting = box.connect().catch_([](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
     return proxyError(502, "CONNECTION_REFUSED",
-                      kj::str("the sandbox's daemon cannot be reached: ", e.getDescription()));
+                      kj::str("the sandbox's daemon cannot be reached: ", textOf(e)));
   });
   auto slow = timer.afterDelay(CONNECT_DEADLINE).then([]() -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
     return proxyError(504, "CONNECTION_TIMEOUT", "the sandbox's daemon does not take the connection");

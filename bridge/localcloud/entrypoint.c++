@@ -1,6 +1,7 @@
 #include "localcloud/entrypoint.h"
 
 #include "base/coroutine.h"
+#include "base/error.h"
 #include "base/json.h"
 
 #include <kj/compat/http.h>
@@ -33,7 +34,9 @@ kj::Promise<void> post(kj::Promise<kj::Own<kj::AsyncIoStream>> connecting, kj::S
   auto response = co_await request.response;
   auto status = response.statusCode;
   auto text = co_await response.body->readAllText(MAX_ANSWER);
-  KJ_REQUIRE(status == 201, "the entrypoint could not be started", status, text);
+  if (status != 201) {
+    throwError(ErrorKind::FAILED, kj::str("the entrypoint could not be started: ", text));
+  }
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "localcloud/registry.h"
 
 #include "base/coroutine.h"
+#include "base/error.h"
+#include "base/log.h"
 #include "localcloud/entrypoint.h"
 
 #include <algorithm>
@@ -42,10 +44,6 @@ BoxSpec specOf(const SandboxRecord& record) {
   return spec;
 }
 
-kj::String textOfFailure(const kj::Exception& e) {
-  return kj::heapString(e.getDescription());
-}
-
 }  // namespace
 
 int64_t currentMillis() {
@@ -59,7 +57,7 @@ Sandbox::Sandbox(Registry& registry, SandboxRecord record)
     : registry(registry), info(kj::mv(record)), lastTraffic(registry.timer.now()) {
   if (info.status != Status::TERMINATED) {
     idle = watchIdle().eagerlyEvaluate([](kj::Exception&& e) {
-      KJ_LOG(ERROR, "the idle watch of a sandbox failed", e);
+      logError("the idle watch of a sandbox failed: ", textOf(e));
     });
   }
 }
@@ -72,7 +70,7 @@ kj::Promise<void> Sandbox::settled() {
 void Sandbox::begin(kj::Promise<void> promise) {
   transition = promise
                    .catch_([this](kj::Exception&& e) {
-                     KJ_LOG(ERROR, "a change of a sandbox's state failed", info.id, e);
+                     logError("a change of the state of sandbox ", info.id, " failed: ", textOf(e));
                    })
                    .fork();
 }
@@ -90,7 +88,8 @@ void Sandbox::hold(kj::Own<Box> newBox) {
   watch = ended
               .then(kj::cp(told),
                     [this, told](kj::Exception&& e) mutable {
-                      KJ_LOG(ERROR, "cannot tell whether a sandbox still runs; it counts as lost", info.id, e);
+                      logError("cannot tell whether sandbox ", info.id, " still runs; it counts as lost: ",
+                               textOf(e));
                       told();
                     })
               .eagerlyEvaluate(nullptr);
@@ -98,7 +97,7 @@ void Sandbox::hold(kj::Own<Box> newBox) {
 
 void Sandbox::saveOrWarn() {
   KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { registry.store.save(info); })) {
-    KJ_LOG(WARNING, "the state of a sandbox could not be saved", info.id, *e);
+    logWarning("the state of sandbox ", info.id, " could not be saved: ", textOf(*e));
   }
 }
 
@@ -165,20 +164,17 @@ kj::Promise<void> Sandbox::doStart(bool first) {
   }
   if (info.status == Status::TERMINATED) co_return;  // deleted meanwhile
 
-  KJ_IF_MAYBE(e, failure) {
-    info.errorDetails = textOfFailure(*e);
-    if (first) {
-      KJ_LOG(ERROR, "a sandbox could not be started", info.id, *e);
-      terminate("StartupFailed");
-    } else {
-      KJ_LOG(ERROR, "a sandbox could not be started again on its files", info.id, *e);
-      info.status = Status::SUSPENDED;
-      saveOrWarn();
-    }
-    co_return;
-  }
-  info.status = Status::RUNNING;
   info.errorDetails = nullptr;
+  KJ_IF_MAYBE(e, failure) {
+    logError("sandbox ", info.id, " could not be started: ", textOf(*e));
+    info.errorDetails = textOf(*e);
+    if (first) {
+      terminate("StartupFailed");
+      co_return;
+    }
+  }
+  // Started again on its files, a sandbox is worth having even if its entrypoint fails.
+  info.status = box == nullptr ? Status::SUSPENDED : Status::RUNNING;
   touch();
   saveOrWarn();
 }
@@ -189,9 +185,9 @@ kj::Promise<void> Sandbox::doThaw() {
       registry.timer.timeoutAfter(STEP_DEADLINE, kj::evalNow([&]() { return frozen.thaw(); })));
   if (info.status == Status::TERMINATED) co_return;
   KJ_IF_MAYBE(e, failure) {
-    KJ_LOG(ERROR, "a sandbox could not be resumed", info.id, *e);
+    logError("sandbox ", info.id, " could not be resumed: ", textOf(*e));
     info.status = Status::SUSPENDED;
-    info.errorDetails = textOfFailure(*e);
+    info.errorDetails = textOf(*e);
   } else {
     info.status = Status::RUNNING;
     info.errorDetails = nullptr;
@@ -206,9 +202,9 @@ kj::Promise<void> Sandbox::doSuspend() {
       registry.timer.timeoutAfter(STEP_DEADLINE, kj::evalNow([&]() { return running.freeze(); })));
   if (info.status == Status::TERMINATED) co_return;
   KJ_IF_MAYBE(e, failure) {
-    KJ_LOG(ERROR, "a sandbox could not be suspended; it goes on running", info.id, *e);
+    logError("sandbox ", info.id, " could not be suspended and goes on running: ", textOf(*e));
     info.status = Status::RUNNING;
-    info.errorDetails = textOfFailure(*e);
+    info.errorDetails = textOf(*e);
     touch();
   } else {
     info.status = Status::SUSPENDED;
@@ -246,7 +242,7 @@ kj::Promise<void> Sandbox::doTerminate() {
     auto failure =
         co_await outcomeOf(registry.timer.timeoutAfter(STEP_DEADLINE, endAndRemove()));
     KJ_IF_MAYBE(e, failure) {
-      KJ_LOG(ERROR, "a sandbox could not be ended and removed", info.id, attempt, *e);
+      logError("sandbox ", info.id, " could not be ended and removed (attempt ", attempt, "): ", textOf(*e));
       // The next server tries again: the record says terminated, the files are there.
       if (attempt == MAX_END_ATTEMPTS) kj::throwFatalException(kj::mv(*e));
     } else {
@@ -270,7 +266,7 @@ kj::Promise<void> Sandbox::endAndRemove() {
 kj::Promise<void> Sandbox::handleLost(kj::Own<Sandbox> self) {
   co_await settled();
   if (info.status == Status::TERMINATED || box == nullptr) co_return;
-  KJ_LOG(WARNING, "the processes of a sandbox ended", info.id);
+  logWarning("the processes of sandbox ", info.id, " ended by themselves");
   streams.cancel("the processes of the sandbox ended");
   watch = nullptr;
   box = nullptr;
@@ -357,7 +353,7 @@ Registry::Registry(kj::Timer& timer, Boxes& boxes, RecordStore& store)
     : timer(timer), boxes(boxes), store(store), tasks(*this) {}
 
 void Registry::taskFailed(kj::Exception&& e) {
-  KJ_LOG(ERROR, "a task of the local cloud failed", e);
+  logError("a task of the local cloud failed: ", textOf(e));
 }
 
 Sandbox& Registry::insert(SandboxRecord record) {
@@ -372,7 +368,7 @@ kj::Promise<void> Registry::adopt() {
   for (auto& box: boxesLeft) byId.insert(box.id, &box);
 
   for (auto& id: loaded.damaged) {
-    KJ_LOG(ERROR, "the record of a sandbox is damaged; the sandbox is left alone", id);
+    logError("the record of sandbox ", id, " is damaged; the sandbox is left alone");
     byId.erase(id);
   }
   for (auto& record: loaded.records) {
@@ -386,7 +382,7 @@ kj::Promise<void> Registry::adopt() {
   }
   // No record was ever written: the creation stopped half-way, and nobody knows the id.
   for (auto& entry: byId) {
-    KJ_LOG(WARNING, "removing a sandbox that has no record", entry.key);
+    logWarning("removing sandbox ", entry.key, ", whose creation never finished");
     tasks.add(discard(kj::mv(*entry.value)));
   }
   forgetOldest();
