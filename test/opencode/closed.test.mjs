@@ -1,22 +1,33 @@
 // What happens when something is broken: nothing, above all not on the host.
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { World } from "./world.mjs";
 
-const ATTACK = (world) => [
-  {
-    tools: [
-      { name: "bash", args: { command: `touch ${world.host}/leaked` } },
-      { name: "write", args: { filePath: join(world.host, "leaked"), content: "x" } },
-      { name: "read", args: { filePath: world.tokenFile } },
-      { name: "glob", args: { pattern: "*", path: world.directory } },
-      { name: "grep", args: { pattern: ".", path: world.directory } },
-    ],
-  },
-  { text: "done" },
-];
+/** Calls that would change or show the host's directory, in which there is one file. */
+function attack(world) {
+  writeFileSync(join(world.host, "present"), "a secret of the host\n");
+  return [
+    {
+      tools: [
+        { name: "bash", args: { command: `touch ${world.host}/leaked` } },
+        { name: "write", args: { filePath: join(world.host, "leaked"), content: "x" } },
+        { name: "edit", args: { filePath: join(world.host, "present"), oldString: "secret", newString: "leak" } },
+        { name: "read", args: { filePath: join(world.host, "present") } },
+        { name: "glob", args: { pattern: "*" } },
+        { name: "grep", args: { pattern: "secret" } },
+      ],
+    },
+    { text: "done" },
+  ];
+}
+
+function assertUntouched(world) {
+  assert.deepEqual(world.hostFiles(), ["present"]);
+  assert.equal(readFileSync(join(world.host, "present"), "utf8"), "a secret of the host\n");
+  assert.doesNotMatch(JSON.stringify(world.requests()), /a secret of the host/);
+}
 
 /** A plugin folder whose module does what `source` says, as a broken installation would. */
 function brokenPlugin(world, source) {
@@ -40,8 +51,8 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
   test("with the bridge down, every tool says so, and the host is untouched", async () => {
     await withWorld({ bridge: false }, async (world, opencode) => {
       const session = await opencode.newSession();
-      const parts = await opencode.play(session, ATTACK(world));
-      assert.equal(parts.length, 5);
+      const parts = await opencode.play(session, attack(world));
+      assert.equal(parts.length, 6);
       for (const { tool, state } of parts) {
         assert.equal(state.status, "error", tool);
         assert.match(state.error, /^The sandbox cannot be reached, so nothing was done: no bridge at /, tool);
@@ -52,7 +63,7 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
         command: `touch ${world.host}/leaked`,
       });
       assert.match(typed.parts[0].state.output, /sandbridge: nothing was run on this machine/);
-      assert.deepEqual(world.hostFiles(), []);
+      assertUntouched(world);
     });
   });
 
@@ -64,13 +75,13 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
       const world = await World.start({ bridge: false, serve: false });
       try {
         await world.useOpenCode({ pluginPath: brokenPlugin(world, source) });
-        const parts = await world.opencode.play(await world.opencode.newSession(), ATTACK(world));
-        assert.equal(parts.length, 5);
+        const parts = await world.opencode.play(await world.opencode.newSession(), attack(world));
+        assert.equal(parts.length, 6);
         for (const { tool, state } of parts) {
           assert.equal(state.status, "error", tool);
           assert.match(state.error, /^The user has specified a rule which prevents you/, tool);
         }
-        assert.deepEqual(world.hostFiles(), []);
+        assertUntouched(world);
       } finally {
         await world.stop();
       }
@@ -79,11 +90,11 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
 
   test("with an option that does not exist, the plugin takes the tools' names and refuses", async () => {
     await withWorld({ bridge: false, options: { ulr: "ws://127.0.0.1:1/rpc" } }, async (world, opencode) => {
-      const parts = await opencode.play(await opencode.newSession(), ATTACK(world));
+      const parts = await opencode.play(await opencode.newSession(), attack(world));
       for (const { tool, state } of parts) {
         assert.match(state.error, /^opencode-sandbridge could not start.*there is no option "ulr"/, tool);
       }
-      assert.deepEqual(world.hostFiles(), []);
+      assertUntouched(world);
     });
   });
 

@@ -65,13 +65,18 @@ export class OpenCode {
   }
 
   async request(method, path, body, headers = {}) {
-    const response = await fetch(this.url + path, {
-      method,
-      headers: { "content-type": "application/json", ...headers },
-      body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(REQUEST_MS),
-    });
-    const text = await response.text();
+    let response, text;
+    try {
+      response = await fetch(this.url + path, {
+        method,
+        headers: { "content-type": "application/json", ...headers },
+        body: body === undefined ? undefined : JSON.stringify(body),
+        signal: AbortSignal.timeout(REQUEST_MS),
+      });
+      text = await response.text();
+    } catch (cause) {
+      throw new Error(`${method} ${path}: ${cause.message}\n${this.child.lines.slice(-20).join("\n")}`, { cause });
+    }
     const answer = text && /json/.test(response.headers.get("content-type")) ? JSON.parse(text) : text;
     if (!response.ok) throw Object.assign(new Error(`${method} ${path}: ${response.status} ${text}`), { response });
     return answer;

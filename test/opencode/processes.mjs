@@ -7,6 +7,13 @@ import { createInterface } from "node:readline";
 const KEPT_LINES = 200;
 const STOP_MS = 10_000;
 
+/** Those that run; they do not outlive the test, however it ends. */
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
 export class Child {
   /** Starts a command; `ready` is a pattern that a line of its standard output matches when it is at work. */
   static async start(command, args, { env, cwd, ready, name = command, timeoutMs = 30_000 }) {
@@ -22,7 +29,8 @@ export class Child {
     this.lines = [];
     this.waiting = new Set();
     this.exited = once(process, "exit");
-    this.exited.catch(() => {});
+    running.add(process);
+    this.exited.catch(() => {}).finally(() => running.delete(process));
     for (const stream of [process.stdout, process.stderr]) {
       createInterface({ input: stream }).on("line", (line) => {
         this.lines.push(line);
@@ -38,7 +46,10 @@ export class Child {
 
   #lineMatching(pattern, timeoutMs) {
     return new Promise((resolve, reject) => {
-      const fail = (what) => reject(new Error(`${this.name} ${what}:\n${this.lines.join("\n")}`));
+      const fail = (what) => {
+        clearTimeout(timer);
+        reject(new Error(`${this.name} ${what}:\n${this.lines.join("\n")}`));
+      };
       const timer = setTimeout(() => fail(`was not ready after ${timeoutMs} ms`), timeoutMs);
       const look = (line) => {
         if (!pattern.test(line)) return;
@@ -47,7 +58,10 @@ export class Child {
         resolve(line);
       };
       this.waiting.add(look);
-      this.exited.then(([code, signal]) => fail(`ended with ${code ?? signal} before it was ready`), reject);
+      this.exited.then(
+        ([code, signal]) => fail(`ended with ${code ?? signal} before it was ready`),
+        (error) => fail(`did not start: ${error.message}`),
+      );
     });
   }
 

@@ -9,7 +9,8 @@ const PIXEL =
 describe("tools of a real OpenCode", () => {
   let world, opencode;
   before(async () => {
-    world = await World.start();
+    // Paths outside of the workspace would be asked about.
+    world = await World.start({ options: { permission: { external_directory: "allow" } } });
     opencode = world.opencode;
   });
   after(() => world?.stop());
@@ -43,7 +44,7 @@ describe("tools of a real OpenCode", () => {
     assert.equal(edit.metadata.filediff.additions, 1);
     assert.equal(glob.output, "/workspace/src/a.txt");
     assert.equal(glob.metadata.count, 1);
-    assert.match(grep.output, /^Found 1 matches\n\/workspace\/src\/a.txt:\n  Line 2: gamma$/);
+    assert.match(grep.output, /^Found 1 matches\n\/workspace\/src\/a.txt:\n  Line 2: gamma\n$/);
     assert.equal(bash.output, "alpha\ngamma\n/workspace\n");
     assert.equal(bash.metadata.exit, 3);
     assert.equal(await world.inSandbox(session, "cat /workspace/src/a.txt"), "alpha\ngamma\n");
@@ -124,7 +125,7 @@ describe("tools of a real OpenCode", () => {
     await opencode.play(session, [{ text: "done" }]);
     const request = world.requests().filter(({ tools }) => tools?.length).at(-1);
     const names = request.tools.map((tool) => tool.function.name).sort();
-    assert.deepEqual(names, ["bash", "edit", "glob", "grep", "read", "task", "todowrite", "webfetch", "write"]);
+    assert.deepEqual(names, ["bash", "edit", "glob", "grep", "question", "read", "task", "todowrite", "webfetch", "write"]);
     const system = request.messages[0].content;
     assert.match(system, /Working directory: \/workspace\n/);
     assert.doesNotMatch(system, new RegExp(world.directory));
