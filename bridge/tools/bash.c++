@@ -20,7 +20,11 @@ shell=/bin/bash
 [ -d "${file%/*}" ] || (umask 077 && mkdir -p "${file%/*}") 2>/dev/null
 exec 4>&1
 status=$( {
-  { "$shell" -c "$command" </dev/null 2>&1 3>&- 4>&-; echo $? >&3; } 2>/dev/null |
+  {
+    exec 2>/dev/null  # where sh says that a signal ended the command
+    (exec "$shell" -c "$command" </dev/null 2>&1 3>&- 4>&-)
+    echo $? >&3
+  } |
   (
     trap '' TERM INT HUP XFSZ
     umask 077
