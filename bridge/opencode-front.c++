@@ -60,7 +60,7 @@ kj::Promise<void> OpenCodeFront::run() {
 kj::Promise<void> OpenCodeFront::runOnce(bool& hasStarted) {
   auto server = co_await startOpenCode(io, copyOptions());
   current = kj::refcounted<Target>(newReverseProxy(io.provider->getTimer(), io.provider->getNetwork(),
-                                                   table, server->url()));
+                                                   table, *server, options.anyHost));
   if (!hasStarted) started.fulfiller->fulfill();
   hasStarted = true;
   co_await server->onExit();
@@ -80,7 +80,7 @@ kj::Promise<void> OpenCodeFront::request(kj::HttpMethod method, kj::StringPtr ur
 
 OpenCodeFront::Options OpenCodeFront::copyOptions() {
   return {kj::str(options.command), kj::str(options.bridgeUrl), kj::str(options.tokenFile),
-          kj::str(options.pluginPath), kj::str(options.stateDir)};
+          kj::str(options.pluginPath), kj::str(options.stateDir), options.anyHost};
 }
 
 kj::String absolutePath(kj::StringPtr path) {
