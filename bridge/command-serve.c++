@@ -170,6 +170,7 @@ class ServeCommand {
       front.pluginPath = findPlugin(plugin);
       front.stateDir = stateDirectory();
       front.anyHost = !address.isLoopback;
+      front.anyHost = !address.isLoopback;
       bridge.front = kj::heap<OpenCodeFront>(io, *bridge.table, kj::mv(front));
     }
     kj::HttpService& front = bridge.front.get() == nullptr
