@@ -38,6 +38,15 @@ function brokenPlugin(world, source) {
   return folder;
 }
 
+/** What the model was offered, by name. */
+function offeredTools(world) {
+  const { tools } = world.requests().findLast((request) => request.tools?.length);
+  return Object.fromEntries(tools.map((tool) => [tool.function.name, tool.function]));
+}
+
+/** Kept by the tests that see them, for the one that compares them. */
+const offered = {};
+
 async function withWorld(options, use) {
   const world = await World.start(options);
   try {
@@ -67,21 +76,32 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
     });
   });
 
-  for (const [what, source] of [
-    ["throws when it is imported", 'throw new Error("broken on purpose");'],
-    ["throws when it is started", 'export default { id: "opencode-sandbridge", server() { throw new Error("broken"); } };'],
+  for (const [what, source, rules, config] of [
+    ["throws when it is imported", 'throw new Error("broken on purpose");', "README.md's rules deny", {}],
+    [
+      "throws when it is started",
+      'export default { id: "opencode-sandbridge", server() { throw new Error("broken on purpose"); } };',
+      "one rule for all tools, and no shell, close",
+      { permission: { "*": { "*": "deny", "-": "allow" } }, shell: "/bin/false" },
+    ],
   ]) {
-    test(`with a plugin that ${what}, README.md's rules deny OpenCode's own tools`, async () => {
+    test(`with a plugin that ${what}, ${rules} OpenCode's own tools`, async () => {
       const world = await World.start({ bridge: false, serve: false });
       try {
-        await world.useOpenCode({ pluginPath: brokenPlugin(world, source) });
-        const parts = await world.opencode.play(await world.opencode.newSession(), attack(world));
+        await world.useOpenCode({ pluginPath: brokenPlugin(world, source), config });
+        const session = await world.opencode.newSession();
+        const parts = await world.opencode.play(session, attack(world));
         assert.equal(parts.length, 6);
         for (const { tool, state } of parts) {
           assert.equal(state.status, "error", tool);
           assert.match(state.error, /^The user has specified a rule which prevents you/, tool);
         }
+        if (config.shell) {
+          const command = `touch ${world.host}/leaked`;
+          await world.opencode.request("POST", `/session/${session}/shell`, { agent: "build", command });
+        }
         assertUntouched(world);
+        offered.builtIn = offeredTools(world);
       } finally {
         await world.stop();
       }
@@ -95,7 +115,21 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
         assert.match(state.error, /^opencode-sandbridge could not start.*there is no option "ulr"/, tool);
       }
       assertUntouched(world);
+      offered.ours = offeredTools(world);
     });
+  });
+
+  test("the model is offered our tools with the very words and arguments of OpenCode's own", () => {
+    const names = ["bash", "edit", "glob", "grep", "read", "write"];
+    assert.deepEqual(Object.keys(offered.builtIn ?? {}).filter((name) => names.includes(name)).sort(), names);
+    for (const name of names) {
+      const [ours, builtIn] = [offered.ours[name], offered.builtIn[name]];
+      assert.deepEqual(ours.parameters, builtIn.parameters, name);
+      // A new sandbox has no /tmp/opencode, and its shell is always bash.
+      const words = ({ description }) =>
+        description.split("\n").filter((line) => !/^Use `\/tmp\/opencode`|^Be aware: OS: linux/.test(line));
+      assert.deepEqual(words(ours), words(builtIn), name);
+    }
   });
 
   test("a tool of another plugin is refused unless the options name it", async () => {

@@ -8,7 +8,8 @@ import { World, eventually } from "./world.mjs";
 describe("sessions of a real OpenCode", () => {
   let world, opencode;
   before(async () => {
-    world = await World.start();
+    const template = "Say it: !`touch templated; pwd`";
+    world = await World.start({ config: { command: { leak: { template } } } });
     opencode = world.opencode;
   });
   after(() => world?.stop());
@@ -74,6 +75,17 @@ describe("sessions of a real OpenCode", () => {
     await eventually("a toast", () => opencode.toasts().slice(before).includes("Sandbox created"));
   });
 
+  test("a suspended sandbox is resumed by the next call, and the user is told", async () => {
+    const session = await opencode.newSession();
+    await opencode.play(session, [bash("echo slept > file"), { text: "done" }]);
+    const { code, stderr } = await world.sandbridge("suspend", "--session", session);
+    assert.equal(code, 0, stderr);
+    const before = opencode.toasts().length;
+    const { state } = await opencode.callTool(session, "bash", { command: "cat file" });
+    assert.equal(state.output, "slept\n");
+    await eventually("a toast", () => opencode.toasts().slice(before).includes("Sandbox resumed"));
+  });
+
   test("!command runs in the session's sandbox, not on the host", async () => {
     const session = await opencode.newSession();
     const run = async (command) =>
@@ -82,6 +94,14 @@ describe("sessions of a real OpenCode", () => {
     assert.equal(await world.inSandbox(session, "cat /workspace/typed.txt"), "typed\n");
     // A shell on the host would find this file.
     assert.match(await run(`cat ${world.tokenFile}`), /No such file/);
+  });
+
+  test("a command's template, of which OpenCode does not say whose session it serves, runs nothing", async () => {
+    const session = await opencode.newSession();
+    await opencode.request("POST", `/session/${session}/command`, { command: "leak", arguments: "" });
+    const text = JSON.stringify(world.requests().at(-1).messages);
+    assert.match(text, /Say it: /);
+    assert.doesNotMatch(text, new RegExp(world.directory));
   });
 
   test("a terminal, which would be on the host, is refused", async () => {
