@@ -156,7 +156,7 @@ describe("the end of a connection", () => {
       assert.equal((await failure(api.stats().promise()) as RpcError).kind, "unavailable");
       assert.deepEqual(vat.stats, { questions: 0, answers: 0, exports: 0, imports: 0 });
     } finally {
-      await doomed.stop();
+      await doomed.stop(1);
     }
   });
 

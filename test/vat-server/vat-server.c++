@@ -209,8 +209,8 @@ class Service final : public kj::HttpService {
 };
 
 void run() {
+  Shared shared;  // outlives the event loop, which ends connections and what they hold
   auto io = kj::setupAsyncIo();
-  Shared shared;
   kj::HttpHeaderTable table;
   Service service(table, kj::heap<Api>(shared));
   auto address = io.provider->getNetwork().parseAddress("127.0.0.1:0").wait(io.waitScope);

@@ -59,12 +59,15 @@ export class VatServer {
     return { vat, api: vat.bootstrap(VatTest) };
   }
 
-  async stop(): Promise<void> {
+  /** `expected`: the exit code of a server that a test has crashed. */
+  async stop(expected = 0): Promise<void> {
     for (const vat of this.#vats) vat.close();
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#process.once("exit", resolve));
-    this.#process.kill("SIGKILL");
-    await ended;
+    this.#process.stdin?.end();
+    const code = await ended;
+    // A sanitizer's build says by its exit code what it has found.
+    if (code !== expected) throw new Error(`vat-server ended with ${code}`);
   }
 }
 
