@@ -1,5 +1,6 @@
 #pragma once
-// What the workspace of a session needs of the session: its running sandbox, leased, and a second chance.
+// What the workspace of a session needs of the session: its running sandbox, leased, and a second
+// chance.
 
 #include "base/coroutine.h"
 #include "tensorlake/client.h"
@@ -24,11 +25,13 @@ class SandboxAccess {
   // Creates, finds or resumes the sandbox if need be.
   virtual kj::Promise<kj::Own<SandboxUse>> acquire() = 0;
 
-  // After a failure with `use`: finds out how the sandbox is. True: the failed request was certainly not carried out, and
-  // the sandbox can be had (again) by acquire(). Throws SANDBOX_LOST when it has ended.
+  // After a failure with `use`: finds out how the sandbox is. True: the failed request was
+  // certainly not carried out, and the sandbox can be had (again) by acquire(). Throws SANDBOX_LOST
+  // when it has ended.
   virtual kj::Promise<bool> recover(kj::Own<SandboxUse> use, kj::Exception failure) = 0;
 
-  // Lets a task run on that nobody waits for. The task has a deadline of its own and keeps alive what it uses.
+  // Lets a task run on that nobody waits for. The task has a deadline of its own and keeps alive
+  // what it uses.
   virtual void background(kj::Promise<void> task) = 0;
 
   // Calls that end when the session is destroyed under them.
@@ -37,10 +40,11 @@ class SandboxAccess {
   virtual kj::Timer& timer() = 0;
 };
 
-// Calls `action(use)`, and once more when the first request was certainly not carried out. Whatever `access` and
-// `action` refer to must outlive the promise.
+// Calls `action(use)`, and once more when the first request was certainly not carried out. Whatever
+// `access` and `action` refer to must outlive the promise.
 template <typename Action>
-auto withSandbox(SandboxAccess& access, Action action) -> decltype(action(kj::instance<SandboxUse&>())) {
+auto withSandbox(SandboxAccess& access, Action action)
+    -> decltype(action(kj::instance<SandboxUse&>())) {
   for (bool first = true;; first = false) {
     auto use = co_await access.acquire();
     kj::Maybe<kj::Exception> failure;

@@ -20,8 +20,8 @@ constexpr size_t MAX_ARGUMENT = 128u << 10;
 constexpr size_t MAX_ARGUMENTS = 1u << 20;
 constexpr size_t MAX_COMPLAINT = 2000;
 
-// $1 merge|split  $2 keep|null: standard input  $3 working directory  $4 directory to make, or empty  $5 perl program, or empty
-// $6 number of NAME=VALUE that follow, then the command
+// $1 merge|split, $2 keep|null (standard input), $3 working directory, $4 directory to make or
+// empty, $5 perl program or empty, $6 number of NAME=VALUE that follow; then the command
 constexpr kj::StringPtr COMMAND_SCRIPT = R"sh(
 merge=$1 input=$2 dir=$3
 [ -z "$4" ] || [ -d "$4" ] || mkdir -p "$4" 2>/dev/null
@@ -157,7 +157,8 @@ ProcessRequest shell(kj::StringPtr script, kj::Vector<kj::String> args) {
   ProcessRequest request;
   request.command = kj::str("sh");
   request.args = all.releaseAsArray();
-  // The one directory that every image has: the script goes to the right one itself, and can tell when it is missing.
+  // The one directory that every image has: the script goes to the right one itself, and can tell
+  // when it is missing.
   request.workingDir = kj::str("/");
   return request;
 }
@@ -171,9 +172,10 @@ void check(kj::StringPtr argument, kj::StringPtr what, size_t& total) {
   }
   total += argument.size() + 1;
   if (argument.size() >= MAX_ARGUMENT || total > MAX_ARGUMENTS) {
-    throwError(ErrorKind::INVALID_ARGUMENT,
-               kj::str(what, " is too long: at most 128 KiB each and 1 MiB together are possible. Put long text into "
-                             "a file, or send it to standard input."));
+    throwError(ErrorKind::INVALID_ARGUMENT, kj::str(what,
+                                                    " is too long: at most 128 KiB each and 1 MiB "
+                                                    "together are possible. Put long text into "
+                                                    "a file, or send it to standard input."));
   }
 }
 
@@ -206,9 +208,11 @@ ProcessRequest commandRequest(const WorkspaceCommand& command, kj::StringPtr wor
   size_t total = 0;
   check(workdir, "the working directory", total);
   for (auto& variable : command.environment) {
-    if (variable.name.size() == 0 || variable.name[0] == '-' || variable.name.findFirst('=') != nullptr) {
-      throwError(ErrorKind::INVALID_ARGUMENT, kj::str("\"", toValidUtf8(variable.name),
-                                                      "\" cannot be the name of an environment variable."));
+    if (variable.name.size() == 0 || variable.name[0] == '-' ||
+        variable.name.findFirst('=') != nullptr) {
+      throwError(ErrorKind::INVALID_ARGUMENT,
+                 kj::str("\"", toValidUtf8(variable.name),
+                         "\" cannot be the name of an environment variable."));
     }
     auto assignment = kj::str(variable.name, "=", variable.value);
     check(assignment, "an environment variable", total);
@@ -223,7 +227,8 @@ ProcessRequest commandRequest(const WorkspaceCommand& command, kj::StringPtr wor
   return request;
 }
 
-ProcessRequest scriptRequest(kj::StringPtr script, kj::ArrayPtr<const kj::String> scriptArgs, kj::StringPtr root) {
+ProcessRequest scriptRequest(kj::StringPtr script, kj::ArrayPtr<const kj::String> scriptArgs,
+                             kj::StringPtr root) {
   kj::Vector<kj::String> args;
   size_t total = 0;
   args.add(kj::heapString(root));
@@ -237,7 +242,8 @@ ProcessRequest scriptRequest(kj::StringPtr script, kj::ArrayPtr<const kj::String
 }
 
 ProcessRequest signalRequest(uint32_t group, int number) {
-  if (number < 1 || number > 64) throwError(ErrorKind::INVALID_ARGUMENT, kj::str(number, " is not a signal."));
+  if (number < 1 || number > 64)
+    throwError(ErrorKind::INVALID_ARGUMENT, kj::str(number, " is not a signal."));
   kj::Vector<kj::String> args;
   args.add(kj::str(group));
   args.add(kj::str(number));
@@ -252,7 +258,8 @@ ProcessRequest endRequest(uint32_t group) {
 
 CommandOutput::Step CommandOutput::take(const ProcessEvent& event) {
   Step step;
-  if (event.kind != ProcessEvent::STDOUT_LINE && event.kind != ProcessEvent::STDERR_LINE) return step;
+  if (event.kind != ProcessEvent::STDOUT_LINE && event.kind != ProcessEvent::STDERR_LINE)
+    return step;
   bool isError = event.kind == ProcessEvent::STDERR_LINE;
   auto& line = event.line;
   size_t end = 0;
@@ -263,15 +270,19 @@ CommandOutput::Step CommandOutput::take(const ProcessEvent& event) {
     KJ_IF_MAYBE (n, number(line, 2, &end)) {
       if (*n < stream.next || stream.ended) return step;
       if (*n > stream.next) {
-        throwError(ErrorKind::INTERRUPTED, "part of the command's output was lost on its way; the command may have ended.");
+        throwError(ErrorKind::INTERRUPTED,
+                   "part of the command's output was lost on its way; the command may have ended.");
       }
       if (tag == 'e') {
         stream.ended = true;
         return step;
       }
-      auto bytes = kj::decodeBase64(line.asArray().slice(kj::min(end + 1, line.size()), line.size()));
+      auto bytes =
+          kj::decodeBase64(line.asArray().slice(kj::min(end + 1, line.size()), line.size()));
       if (bytes.hadErrors) {
-        throwError(ErrorKind::INTERRUPTED, "part of the command's output was garbled on its way; the command may have ended.");
+        throwError(
+            ErrorKind::INTERRUPTED,
+            "part of the command's output was garbled on its way; the command may have ended.");
       }
       ++stream.next;
       step.kind = isError ? STDERR : STDOUT;

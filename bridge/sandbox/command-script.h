@@ -1,12 +1,14 @@
 #pragma once
-// How a command crosses TensorLake's process API, which carries lines of UTF-8 text, loses trailing newlines, and closes the
-// pipe of a program that prints anything else. A small shell script (perl does the work where the image has it; both say
-// the same) runs the command in a process group of its own and prints its output, as it comes, as lines:
+// How a command crosses TensorLake's process API, which carries lines of UTF-8 text, loses trailing
+// newlines, and closes the pipe of a program that prints anything else. A small shell script (perl
+// does the work where the image has it; both say the same) runs the command in a process group of
+// its own and prints its output, as it comes, as lines:
 //
-//   p PID          first, on stdout: the process group. Or `w missing|file|denied`: no such working directory; then nothing else
-//   d N BASE64     the next bytes of the stream on which the line stands; N counts from 0
-//   e N            end of that stream after N lines
-//   x CODE, k SIG  last, on stdout: how the command ended
+//   p PID       first, on stdout: the process group
+//   w WORD      instead of all else: the working directory is missing, a file, or denied
+//   d N BASE64  the next bytes of the stream on which the line stands; N counts from 0
+//   e N         the end of that stream, after N lines
+//   x CODE      last, on stdout: the command's exit code; or k SIGNAL
 //
 // Hostile text travels as arguments, never as script text.
 
@@ -17,12 +19,13 @@ namespace sandbridge {
 
 enum class ScriptEngine { BEST, SHELL_ONLY };
 
-// Throws INVALID_ARGUMENT for what cannot be an argument list. `workdir` is absolute; when it is `root` it is made if need be.
+// Throws INVALID_ARGUMENT for what cannot be an argument list. `workdir` is absolute; when it is
+// `root` it is made if need be.
 tensorlake::ProcessRequest commandRequest(const WorkspaceCommand& command, kj::StringPtr workdir,
                                           kj::StringPtr root, ScriptEngine engine);
 
-// Runs a script in `root` with its standard output and error in base64, any number of lines, and as the last line of stdout
-// `x CODE`, or `x fail` when base64 itself failed.
+// Runs a script in `root` with its standard output and error in base64, any number of lines, and as
+// the last line of stdout `x CODE`, or `x fail` when base64 itself failed.
 tensorlake::ProcessRequest scriptRequest(kj::StringPtr script, kj::ArrayPtr<const kj::String> args,
                                          kj::StringPtr root);
 

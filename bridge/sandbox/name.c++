@@ -11,7 +11,9 @@ constexpr size_t MAX_NAME = 63;
 // 120 bits: nobody finds two ids with one name.
 constexpr size_t DIGEST = 24;
 
-bool isLetterOrDigit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool isLetterOrDigit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
 
 // Five bits a character, of the hash.
 kj::String digest(kj::StringPtr id) {

@@ -41,19 +41,22 @@ kj::Promise<void> endGroup(kj::Own<SandboxUse> use, kj::Timer& timer, uint32_t g
 
 kj::Exception noWorkdir(kj::StringPtr workdir, kj::StringPtr word) {
   if (word == "file") {
-    return makeError(ErrorKind::INVALID_ARGUMENT, kj::str("the working directory ", workdir, " is not a directory."));
+    return makeError(ErrorKind::INVALID_ARGUMENT,
+                     kj::str("the working directory ", workdir, " is not a directory."));
   }
   if (word == "denied") {
-    return makeError(ErrorKind::DENIED, kj::str("the working directory ", workdir, " cannot be entered."));
+    return makeError(ErrorKind::DENIED,
+                     kj::str("the working directory ", workdir, " cannot be entered."));
   }
-  return makeError(ErrorKind::NOT_FOUND, kj::str("the working directory ", workdir, " does not exist."));
+  return makeError(ErrorKind::NOT_FOUND,
+                   kj::str("the working directory ", workdir, " does not exist."));
 }
 
 class SandboxProcess final : public WorkspaceProcess {
  public:
   SandboxProcess(SandboxAccess& access, kj::Own<SandboxUse> use, kj::Own<ProcessEvents> events,
-                 CommandOutput decoder, kj::Array<CommandOutput::Step> early, uint32_t daemonPid, bool hasStdin,
-                 kj::Maybe<kj::Duration> timeout, OutputReceiver& output)
+                 CommandOutput decoder, kj::Array<CommandOutput::Step> early, uint32_t daemonPid,
+                 bool hasStdin, kj::Maybe<kj::Duration> timeout, OutputReceiver& output)
       : access(access),
         timer(access.timer()),
         use(kj::mv(use)),
@@ -74,24 +77,28 @@ class SandboxProcess final : public WorkspaceProcess {
 
   kj::Promise<void> signal(int number) override {
     if (ended) return kj::READY_NOW;
-    return access.cuts().wrap(runQuietly(use->addRef(), timer, signalRequest(decoder.group(), number)));
+    return access.cuts().wrap(
+        runQuietly(use->addRef(), timer, signalRequest(decoder.group(), number)));
   }
 
   kj::Promise<void> writeStdin(kj::ArrayPtr<const kj::byte> bytes) override {
     requireStdin();
+    if (ended)
+      throwError(ErrorKind::INVALID_ARGUMENT, "the command has ended; nothing reads its input.");
     if (bytes.size() == 0) return kj::READY_NOW;
     return access.cuts().wrap(use->plane().writeStdin(daemonPid, kj::heapArray<kj::byte>(bytes)));
   }
 
   kj::Promise<void> closeStdin() override {
     requireStdin();
+    if (ended) return kj::READY_NOW;
     return access.cuts().wrap(use->plane().closeStdin(daemonPid));
   }
 
  private:
   SandboxAccess& access;
   kj::Timer& timer;
-  kj::Own<SandboxUse> use;
+  kj::Own<SandboxUse> use;  // until the command has ended; then `access` is not touched any more
   kj::Own<ProcessEvents> events;
   CommandOutput decoder;
   kj::Array<CommandOutput::Step> early;
@@ -104,24 +111,24 @@ class SandboxProcess final : public WorkspaceProcess {
   bool timedOut = false;
 
   void requireStdin() {
-    if (!hasStdin) throwError(ErrorKind::INVALID_ARGUMENT, "the command was started without standard input.");
+    if (!hasStdin)
+      throwError(ErrorKind::INVALID_ARGUMENT, "the command was started without standard input.");
   }
 
   kj::Promise<ExitStatus> waitToEnd() {
     kj::Maybe<kj::Exception> failure;
     try {
-      kj::Maybe<ExitStatus> status = co_await pump()
-          .then([](ExitStatus&& s) { return kj::Maybe<ExitStatus>(s); })
-          .exclusiveJoin(watch().then([]() { return kj::Maybe<ExitStatus>(nullptr); }));
-      KJ_IF_MAYBE (s, status) {
-        ended = true;
-        access.background(drain(kj::mv(events), timer).attach(use->addRef()));
-        if (timedOut) co_return ExitStatus{ExitStatus::TIMED_OUT, 0};
-        co_return *s;
-      }
-      // Killed, and something outside of its group still holds the output.
+      kj::Maybe<ExitStatus> status =
+          co_await pump()
+              .then([](ExitStatus&& s) { return kj::Maybe<ExitStatus>(s); })
+              .exclusiveJoin(watch().then([]() { return kj::Maybe<ExitStatus>(nullptr); }));
+      // Else it was killed, and something outside of its group still holds the output.
+      if (status != nullptr) access.background(drain(kj::mv(events), timer).attach(use->addRef()));
       ended = true;
-      co_return ExitStatus{ExitStatus::TIMED_OUT, 0};
+      events = nullptr;
+      use = nullptr;
+      if (timedOut || status == nullptr) co_return ExitStatus{ExitStatus::TIMED_OUT, 0};
+      co_return KJ_ASSERT_NONNULL(status);
     } catch (kj::Exception& e) {
       failure = kj::mv(e);
     }
@@ -153,7 +160,8 @@ class SandboxProcess final : public WorkspaceProcess {
         auto step = decoder.take(*event);
         co_await deliver(step);
       } else {
-        throwError(ErrorKind::INTERRUPTED, "the command's output ended without telling how the command ended.");
+        throwError(ErrorKind::INTERRUPTED,
+                   "the command's output ended without telling how the command ended.");
       }
     }
     co_return KJ_ASSERT_NONNULL(decoder.status());
@@ -163,7 +171,8 @@ class SandboxProcess final : public WorkspaceProcess {
   ExitStatus fate(bool signaled, int value) {
     KJ_IF_MAYBE (status, decoder.status()) return *status;
     if (signaled) return {ExitStatus::SIGNALED, static_cast<unsigned>(value)};
-    if (value > 128 && value <= 128 + 64) return {ExitStatus::SIGNALED, static_cast<unsigned>(value - 128)};
+    if (value > 128 && value <= 128 + 64)
+      return {ExitStatus::SIGNALED, static_cast<unsigned>(value - 128)};
     throwError(ErrorKind::FAILED,
                kj::str("the sandbox could not run the command to its end",
                        decoder.complaint().size() > 0 ? ": " : "", decoder.complaint(), "."));
@@ -198,7 +207,11 @@ class Launch {
  public:
   Launch(SandboxAccess& access, WorkspaceCommand command, kj::String workdir, kj::StringPtr root,
          ScriptEngine engine, OutputReceiver& output)
-      : access(access), command(kj::mv(command)), workdir(kj::mv(workdir)), root(root), engine(engine),
+      : access(access),
+        command(kj::mv(command)),
+        workdir(kj::mv(workdir)),
+        root(root),
+        engine(engine),
         output(output) {}
 
   kj::Promise<kj::Own<WorkspaceProcess>> start(SandboxUse& use) {
@@ -208,8 +221,8 @@ class Launch {
     // The workspace itself is missing and cannot be made by the image's user.
     tensorlake::ProcessRequest request;
     request.command = kj::str("sh");
-    request.args = kj::arr(kj::str("-c"), kj::str("mkdir -p \"$1\" && chmod 777 \"$1\""), kj::str("sh"),
-                           kj::heapString(root));
+    request.args = kj::arr(kj::str("-c"), kj::str("mkdir -p \"$1\" && chmod 777 \"$1\""),
+                           kj::str("sh"), kj::heapString(root));
     request.workingDir = kj::str("/");
     request.user = kj::str("root");
     co_await runQuietly(use.addRef(), access.timer(), kj::mv(request));
@@ -257,8 +270,8 @@ class Launch {
         auto step = decoder.take(*event);
         if (step.kind == CommandOutput::STARTED) {
           co_return kj::Maybe<kj::Own<WorkspaceProcess>>(kj::heap<SandboxProcess>(
-              access, use.addRef(), kj::mv(events), kj::mv(decoder), early.releaseAsArray(), daemonPid,
-              command.keepStdin, command.timeout, output));
+              access, use.addRef(), kj::mv(events), kj::mv(decoder), early.releaseAsArray(),
+              daemonPid, command.keepStdin, command.timeout, output));
         }
         if (step.kind == CommandOutput::NO_WORKDIR) {
           access.background(drain(kj::mv(events), access.timer()).attach(use.addRef()));
@@ -272,8 +285,9 @@ class Launch {
                     event->kind == ProcessEvent::END_OF_LOG;
         if (!over) continue;
       }
-      throwError(ErrorKind::FAILED, kj::str("the sandbox could not start the command",
-                                            decoder.complaint().size() > 0 ? ": " : "", decoder.complaint(), "."));
+      throwError(ErrorKind::FAILED,
+                 kj::str("the sandbox could not start the command",
+                         decoder.complaint().size() > 0 ? ": " : "", decoder.complaint(), "."));
     }
   }
 };
@@ -282,7 +296,8 @@ kj::Promise<void> launch(SandboxAccess& access, kj::Own<Launch> launch,
                          kj::Own<kj::PromiseFulfiller<kj::Own<WorkspaceProcess>>> fulfiller) {
   try {
     auto process = co_await access.timer().timeoutAfter(
-        LAUNCH_TIMEOUT, withSandbox(access, [&launch = *launch](SandboxUse& use) { return launch.start(use); }));
+        LAUNCH_TIMEOUT,
+        withSandbox(access, [&launch = *launch](SandboxUse& use) { return launch.start(use); }));
     // Else nobody waits any more: its destructor kills it.
     if (fulfiller->isWaiting()) fulfiller->fulfill(kj::mv(process));
   } catch (kj::Exception& e) {
@@ -293,17 +308,19 @@ kj::Promise<void> launch(SandboxAccess& access, kj::Own<Launch> launch,
 }  // namespace
 
 kj::Promise<kj::Own<WorkspaceProcess>> startProcess(SandboxAccess& access, WorkspaceCommand command,
-                                                    kj::String workdir, kj::StringPtr root, ScriptEngine engine,
-                                                    OutputReceiver& output) {
+                                                    kj::String workdir, kj::StringPtr root,
+                                                    ScriptEngine engine, OutputReceiver& output) {
   // What is wrong with the command itself is told before anything is asked of the sandbox.
   commandRequest(command, workdir, root, engine);
   auto paf = kj::newPromiseAndFulfiller<kj::Own<WorkspaceProcess>>();
-  access.background(launch(access, kj::heap<Launch>(access, kj::mv(command), kj::mv(workdir), root, engine, output),
-                           kj::mv(paf.fulfiller)));
+  access.background(launch(
+      access, kj::heap<Launch>(access, kj::mv(command), kj::mv(workdir), root, engine, output),
+      kj::mv(paf.fulfiller)));
   return access.cuts().wrap(kj::mv(paf.promise));
 }
 
-kj::Promise<void> runQuietly(kj::Own<SandboxUse> use, kj::Timer& timer, tensorlake::ProcessRequest request) {
+kj::Promise<void> runQuietly(kj::Own<SandboxUse> use, kj::Timer& timer,
+                             tensorlake::ProcessRequest request) {
   auto deadline = timer.now() + QUIET_TIMEOUT;
   auto events = co_await timer.timeoutAt(deadline, use->plane().run(kj::mv(request)));
   for (;;) {

@@ -49,7 +49,10 @@ struct Route : public kj::Refcounted {
 class SessionImpl final : public Session, public SandboxAccess {
  public:
   SessionImpl(Registry& registry, kj::StringPtr id, SandboxOptions options)
-      : registry(registry), id(kj::heapString(id)), name(sandboxName(id)), options(kj::mv(options)),
+      : registry(registry),
+        id(kj::heapString(id)),
+        name(sandboxName(id)),
+        options(kj::mv(options)),
         space(newSandboxWorkspace(*this)) {}
 
   // --- Session ---
@@ -87,7 +90,8 @@ class SessionImpl final : public Session, public SandboxAccess {
       co_await registry.client().suspend(kj::heapString(sandbox->id));
       knownId = kj::heapString(sandbox->id);
       forgetRoute(sandbox->id);
-      registry.emit(id, SessionEventKind::SUSPENDED, "The sandbox is suspended; its next use resumes it.");
+      registry.emit(id, SessionEventKind::SUSPENDED,
+                    "The sandbox is suspended; its next use resumes it.");
     }
   }
 
@@ -113,7 +117,8 @@ class SessionImpl final : public Session, public SandboxAccess {
   kj::Promise<bool> recover(kj::Own<SandboxUse> use, kj::Exception failure) override {
     auto answer = tensorlake::failureOf(failure);
     bool aboutSandbox = !answer.delivered || kindOf(failure) == ErrorKind::INTERRUPTED ||
-                        answer.status >= 502 || (answer.status == 404 && answer.code != wire::NOT_FOUND);
+                        answer.status >= 502 ||
+                        (answer.status == 404 && answer.code != wire::NOT_FOUND);
     if (!aboutSandbox || isDestroying()) co_return false;
 
     auto& used = static_cast<Use&>(*use);
@@ -123,7 +128,8 @@ class SessionImpl final : public Session, public SandboxAccess {
       try {
         found = co_await registry.client().get(kj::heapString(usedId));
       } catch (kj::Exception&) {
-        // Nothing is known of the sandbox, so nothing is concluded: the first failure is the one to tell.
+        // Nothing is known of the sandbox, so nothing is concluded: the first failure is the one to
+        // tell.
         co_return false;
       }
       bool gone = true;
@@ -173,7 +179,9 @@ class SessionImpl final : public Session, public SandboxAccess {
 
   class Lease final : public kj::Refcounted {
    public:
-    explicit Lease(kj::Own<SessionImpl> session) : session(kj::mv(session)) { ++this->session->leases; }
+    explicit Lease(kj::Own<SessionImpl> session) : session(kj::mv(session)) {
+      ++this->session->leases;
+    }
     ~Lease() noexcept(false) {
       if (--session->leases == 0) {
         KJ_IF_MAYBE (fulfiller, session->unused) (*fulfiller)->fulfill();
@@ -188,7 +196,9 @@ class SessionImpl final : public Session, public SandboxAccess {
    public:
     Use(kj::Own<Lease> lease, kj::Own<Route> route) : lease(kj::mv(lease)), route(kj::mv(route)) {}
     tensorlake::DataPlane& plane() override { return *route->plane; }
-    kj::Own<SandboxUse> addRef() override { return kj::heap<Use>(kj::addRef(*lease), kj::addRef(*route)); }
+    kj::Own<SandboxUse> addRef() override {
+      return kj::heap<Use>(kj::addRef(*lease), kj::addRef(*route));
+    }
 
     kj::Own<Lease> lease;
     kj::Own<Route> route;
@@ -208,12 +218,13 @@ class SessionImpl final : public Session, public SandboxAccess {
 
   [[noreturn]] void throwLost() {
     throwError(ErrorKind::SANDBOX_LOST,
-               "the session's sandbox has ended, and the files in it are lost. The next call starts a new, empty one.");
+               "the session's sandbox has ended, and the files in it are lost. The next call "
+               "starts a new, empty one.");
   }
 
   SessionInfo describe(const Sandbox& sandbox) {
-    return {kj::heapString(id), kj::heapString(name), kj::heapString(sandbox.id), kj::heapString(sandbox.status),
-            sandbox.createdAt};
+    return {kj::heapString(id), kj::heapString(name), kj::heapString(sandbox.id),
+            kj::heapString(sandbox.status), sandbox.createdAt};
   }
 
   void forgetRoute(kj::StringPtr sandboxId) {
@@ -228,7 +239,8 @@ class SessionImpl final : public Session, public SandboxAccess {
     if (knownId == sandboxId) knownId = kj::String();
     if (lostId == sandboxId) return;
     lostId = kj::heapString(sandboxId);
-    registry.emit(id, SessionEventKind::LOST, "The session's sandbox has ended, and the files in it are lost.");
+    registry.emit(id, SessionEventKind::LOST,
+                  "The session's sandbox has ended, and the files in it are lost.");
   }
 
   void connect(Sandbox sandbox) {
@@ -237,7 +249,8 @@ class SessionImpl final : public Session, public SandboxAccess {
     route = kj::refcounted<Route>(kj::mv(sandbox), kj::mv(plane));
   }
 
-  // Shared by all calls that race for the sandbox; a failure is forgotten, so that the next call tries again.
+  // Shared by all calls that race for the sandbox; a failure is forgotten, so that the next call
+  // tries again.
   kj::Promise<void> ensure() {
     if (route != nullptr) return kj::READY_NOW;
     if (!isPreparing()) {
@@ -261,7 +274,8 @@ class SessionImpl final : public Session, public SandboxAccess {
         if (sandbox->status == wire::RUNNING) {
           bool first = knownId.size() == 0;
           connect(kj::mv(*sandbox));
-          if (first) registry.emit(id, SessionEventKind::CONNECTED, "Connected to the session's sandbox.");
+          if (first)
+            registry.emit(id, SessionEventKind::CONNECTED, "Connected to the session's sandbox.");
           co_return;
         }
         if (sandbox->status == wire::SUSPENDED) {
@@ -289,7 +303,8 @@ class SessionImpl final : public Session, public SandboxAccess {
       registry.emit(id, SessionEventKind::CREATED, "A new sandbox was made for the session.");
       co_return;
     }
-    throwError(ErrorKind::UNAVAILABLE, "the session's sandbox changes faster than it can be reached.");
+    throwError(ErrorKind::UNAVAILABLE,
+               "the session's sandbox changes faster than it can be reached.");
   }
 
   tensorlake::CreateRequest request() {
@@ -318,7 +333,8 @@ class SessionImpl final : public Session, public SandboxAccess {
       co_await paf.promise.exclusiveJoin(timer().afterDelay(LEASE_TIMEOUT));
       unused = nullptr;
     }
-    canceler.cancel(makeError(ErrorKind::NOT_FOUND, "the session was deleted while this call ran."));
+    canceler.cancel(
+        makeError(ErrorKind::NOT_FOUND, "the session was deleted while this call ran."));
     route = nullptr;
 
     auto& client = registry.client();
@@ -345,11 +361,13 @@ class SessionImpl final : public Session, public SandboxAccess {
 
 class SessionsImpl final : public Sessions, public Registry, private kj::TaskSet::ErrorHandler {
  public:
-  SessionsImpl(tensorlake::Client& client, kj::Timer& timer) : theClient(client), theTimer(timer), tasks(*this) {}
+  SessionsImpl(tensorlake::Client& client, kj::Timer& timer)
+      : theClient(client), theTimer(timer), tasks(*this) {}
   ~SessionsImpl() noexcept(false) { closing = true; }
 
   kj::Own<Session> get(kj::StringPtr rootSessionId, SandboxOptions options) override {
-    if (rootSessionId.size() == 0) throwError(ErrorKind::INVALID_ARGUMENT, "the session id is empty.");
+    if (rootSessionId.size() == 0)
+      throwError(ErrorKind::INVALID_ARGUMENT, "the session id is empty.");
     if (rootSessionId.size() > MAX_ID) {
       throwError(ErrorKind::INVALID_ARGUMENT, "the session id is longer than 64 KiB.");
     }
@@ -357,7 +375,10 @@ class SessionsImpl final : public Sessions, public Registry, private kj::TaskSet
     auto found = sessions.find(key);
     if (found == sessions.end()) {
       if (sessions.size() >= MAX_REMEMBERED) forgetIdle();
-      found = sessions.emplace(kj::mv(key), kj::refcounted<SessionImpl>(*this, rootSessionId, kj::mv(options))).first;
+      found = sessions
+                  .emplace(kj::mv(key),
+                           kj::refcounted<SessionImpl>(*this, rootSessionId, kj::mv(options)))
+                  .first;
     }
     return kj::addRef(*found->second);
   }
@@ -365,13 +386,15 @@ class SessionsImpl final : public Sessions, public Registry, private kj::TaskSet
   kj::Promise<kj::Array<SessionInfo>> list() override {
     auto all = co_await theClient.list();
     std::unordered_map<std::string, kj::StringPtr> ids;
-    for (auto& entry : sessions) ids.emplace(entry.second->sandbox().cStr(), entry.second->sessionId());
+    for (auto& entry : sessions)
+      ids.emplace(entry.second->sandbox().cStr(), entry.second->sessionId());
     kj::Vector<SessionInfo> infos;
     for (auto& sandbox : all) {
       if (!sandbox.name.startsWith(NAME_PREFIX) || sandbox.status == wire::TERMINATED) continue;
       auto id = ids.find(sandbox.name.cStr());
-      infos.add(SessionInfo{id == ids.end() ? kj::String() : kj::heapString(id->second), kj::mv(sandbox.name),
-                            kj::mv(sandbox.id), kj::mv(sandbox.status), sandbox.createdAt});
+      infos.add(SessionInfo{id == ids.end() ? kj::String() : kj::heapString(id->second),
+                            kj::mv(sandbox.name), kj::mv(sandbox.id), kj::mv(sandbox.status),
+                            sandbox.createdAt});
     }
     co_return infos.releaseAsArray();
   }
@@ -409,7 +432,9 @@ class SessionsImpl final : public Sessions, public Registry, private kj::TaskSet
   }
   tensorlake::Client& client() override { return theClient; }
   kj::Timer& timer() override { return theTimer; }
-  void taskFailed(kj::Exception&& e) override { KJ_LOG(ERROR, "a background task failed", textOf(e)); }
+  void taskFailed(kj::Exception&& e) override {
+    KJ_LOG(ERROR, "a background task failed", textOf(e));
+  }
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 #pragma once
-// Which session owns which sandbox. The name of a sandbox is derived from its root session's id, so nothing here is state
-// that could be lost: all of it is a cache of what TensorLake answers.
+// Which session owns which sandbox. The name of a sandbox is derived from its root session's id, so
+// nothing here is state that could be lost: all of it is a cache of what TensorLake answers.
 
 #include "tensorlake/client.h"
 #include "tools/workspace.h"
@@ -32,8 +32,8 @@ class SessionObserver {
   virtual void sessionEvent(kj::StringPtr sessionId, SessionEventKind kind, kj::StringPtr text) = 0;
 };
 
-// `opencode-` + the id, lower-cased and made safe, at most 63 characters. Two ids never share a name: a hash goes
-// in whenever characters had to be replaced, lowered or cut.
+// `opencode-` + the id, lower-cased and made safe, at most 63 characters. Two ids never share a
+// name: a hash goes in whenever characters had to be replaced, lowered or cut.
 kj::String sandboxName(kj::StringPtr rootSessionId);
 
 // One root session. Its sandbox is made on first use, found again by name, resumed when suspended.
@@ -42,8 +42,9 @@ class Session : public kj::Refcounted {
   virtual kj::Promise<SessionInfo> prepare() = 0;  // idempotent; racing calls share one creation
   virtual kj::Promise<SessionInfo> info() = 0;     // creates and resumes nothing
   virtual kj::Promise<void> suspend() = 0;
-  virtual kj::Promise<void> destroy() = 0;  // waits for calls under way, 30 s at most, then cuts them
-  virtual Workspace& workspace() = 0;       // each use holds a lease; lives as long as the session
+  virtual kj::Promise<void>
+  destroy() = 0;                       // waits for calls under way, 30 s at most, then cuts them
+  virtual Workspace& workspace() = 0;  // each use holds a lease; lives as long as the session
 };
 
 class Sessions {

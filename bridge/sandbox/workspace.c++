@@ -19,15 +19,15 @@ constexpr kj::StringPtr ROOT = "/workspace"_kj;
 constexpr size_t MAX_PATH = 4096;
 constexpr kj::Duration SCRIPT_TIMEOUT = 120 * kj::SECONDS;
 constexpr size_t MAX_ERROR_OUTPUT = 64u << 10;
-// Content up to this size travels inside the script that puts it in place: one round trip. In base64 it must
-// stay below the kernel's limit for one argument.
+// Content up to this size travels inside the script that puts it in place: one round trip. In
+// base64 it must stay below the kernel's limit for one argument.
 constexpr size_t INLINE_CONTENT = 72u << 10;
 // Content up to this size is held in memory, so that its upload can be repeated.
 constexpr size_t BUFFERED_CONTENT = 1u << 20;
 
-// $1 file  $2 temporary file's base name  $3 how: inline (content in base64 is $4), check (only look whether it can
-// be written), move (the content is in $4).
-// Exit codes: 21 directory, 22 no regular file, 23 no permission, 24 unusable path, 25 anything else.
+// $1 file  $2 temporary file's base name  $3 how: inline (content in base64 is $4), check (only
+// look whether it can be written), move (the content is in $4). Exit codes: 21 directory, 22 no
+// regular file, 23 no permission, 24 unusable path, 25 anything else.
 constexpr kj::StringPtr WRITE_SCRIPT = R"sh(
 f=$1 how=$3 source=$4
 directory=${f%/*}; [ -n "$directory" ] || directory=/
@@ -75,22 +75,35 @@ mv -f "$t" "$r" || undo
 
 class LeasedInput final : public kj::AsyncInputStream {
  public:
-  LeasedInput(SandboxAccess& access, kj::Own<SandboxUse> use, kj::Own<kj::AsyncInputStream> inner, kj::String path)
+  LeasedInput(SandboxAccess& access, kj::Own<SandboxUse> use, kj::Own<kj::AsyncInputStream> inner,
+              kj::String path)
       : access(access), use(kj::mv(use)), inner(kj::mv(inner)), path(kj::mv(path)) {}
 
   kj::Promise<size_t> tryRead(void* buffer, size_t minBytes, size_t maxBytes) override {
-    return access.cuts().wrap(inner->tryRead(buffer, minBytes, maxBytes)
+    if (ended) return size_t(0);
+    auto reading = inner->tryRead(buffer, minBytes, maxBytes);
+    return access.cuts().wrap(reading
+                                  .then([this, minBytes](size_t count) {
+                                    if (count < minBytes) {
+                                      ended = true;
+                                      use = nullptr;
+                                    }
+                                    return count;
+                                  })
                                   .catch_([this](kj::Exception&& e) -> kj::Promise<size_t> {
-      return makeError(ErrorKind::UNAVAILABLE, kj::str("reading ", path, " broke off: ", textOf(e)));
-    }));
+                                    return makeError(
+                                        ErrorKind::UNAVAILABLE,
+                                        kj::str("reading ", path, " broke off: ", textOf(e)));
+                                  }));
   }
   kj::Maybe<uint64_t> tryGetLength() override { return inner->tryGetLength(); }
 
  private:
   SandboxAccess& access;
-  kj::Own<SandboxUse> use;
+  kj::Own<SandboxUse> use;  // until the end; then `access` is not touched any more
   kj::Own<kj::AsyncInputStream> inner;
   kj::String path;
+  bool ended = false;
 };
 
 // A script whose caller has gone is killed; one that has been told to finish is left alone.
@@ -122,14 +135,16 @@ class SandboxWorkspace final : public Workspace {
 
   kj::StringPtr root() override { return ROOT; }
 
-  kj::Promise<kj::Own<WorkspaceProcess>> start(WorkspaceCommand command, OutputReceiver& output) override {
+  kj::Promise<kj::Own<WorkspaceProcess>> start(WorkspaceCommand command,
+                                               OutputReceiver& output) override {
     return kj::evalNow([&]() {
       auto workdir = resolvePath(ROOT, command.workdir);
       return startProcess(access, kj::mv(command), kj::mv(workdir), ROOT, engine, output);
     });
   }
 
-  kj::Promise<Captured> runScript(kj::StringPtr script, kj::Array<kj::String> args, size_t limit) override {
+  kj::Promise<Captured> runScript(kj::StringPtr script, kj::Array<kj::String> args,
+                                  size_t limit) override {
     return kj::evalNow([&]() {
       scriptRequest(script, args, ROOT);  // what is wrong with the arguments is told at once
       return access.cuts().wrap(script_(kj::heapString(script), kj::mv(args), limit, true));
@@ -141,7 +156,8 @@ class SandboxWorkspace final : public Workspace {
   }
 
   using Workspace::writeFile;
-  kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content, uint64_t size) override {
+  kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content,
+                              uint64_t size) override {
     return kj::evalNow([&]() {
       return access.cuts().wrap(write(resolvePath(ROOT, path), kj::mv(content), size));
     });
@@ -151,18 +167,21 @@ class SandboxWorkspace final : public Workspace {
   SandboxAccess& access;
   ScriptEngine engine;
 
-  kj::Promise<Captured> script_(kj::String script, kj::Array<kj::String> args, size_t limit, bool killable) {
+  kj::Promise<Captured> script_(kj::String script, kj::Array<kj::String> args, size_t limit,
+                                bool killable) {
     co_return co_await withSandbox(access, [&, limit, killable](SandboxUse& use) {
       return runOnce(use, script, args, limit, killable)
-          .exclusiveJoin(access.timer().afterDelay(SCRIPT_TIMEOUT).then([]() -> kj::Promise<Captured> {
-        return makeError(ErrorKind::INTERRUPTED,
-                         kj::str("a script in the sandbox did not end within ", SCRIPT_TIMEOUT / kj::SECONDS, " s."));
-      }));
+          .exclusiveJoin(
+              access.timer().afterDelay(SCRIPT_TIMEOUT).then([]() -> kj::Promise<Captured> {
+                return makeError(ErrorKind::INTERRUPTED,
+                                 kj::str("a script in the sandbox did not end within ",
+                                         SCRIPT_TIMEOUT / kj::SECONDS, " s."));
+              }));
     });
   }
 
-  kj::Promise<Captured> runOnce(SandboxUse& use, kj::StringPtr script, kj::ArrayPtr<const kj::String> args,
-                                size_t limit, bool killable) {
+  kj::Promise<Captured> runOnce(SandboxUse& use, kj::StringPtr script,
+                                kj::ArrayPtr<const kj::String> args, size_t limit, bool killable) {
     ScriptRun run(access, use);
     auto events = co_await use.plane().run(scriptRequest(script, args, ROOT));
     kj::Vector<kj::byte> out, err;
@@ -179,10 +198,12 @@ class SandboxWorkspace final : public Workspace {
           continue;
         }
         auto bytes = kj::decodeBase64(event.line.asArray());
-        if (bytes.hadErrors) throwError(ErrorKind::INTERRUPTED, "the output of a script was garbled on its way.");
+        if (bytes.hadErrors)
+          throwError(ErrorKind::INTERRUPTED, "the output of a script was garbled on its way.");
         out.addAll(bytes);
         if (out.size() > limit) {
-          throwError(ErrorKind::FAILED, kj::str("the output of a script is longer than ", limit, " bytes."));
+          throwError(ErrorKind::FAILED,
+                     kj::str("the output of a script is longer than ", limit, " bytes."));
         }
       } else if (event.kind == ProcessEvent::STDERR_LINE && err.size() < MAX_ERROR_OUTPUT) {
         auto bytes = kj::decodeBase64(event.line.asArray());
@@ -214,11 +235,13 @@ class SandboxWorkspace final : public Workspace {
     kj::Maybe<kj::Exception> failure;
     try {
       co_return co_await withSandbox(access, [&](SandboxUse& use) {
-        return use.plane().readFile(kj::heapString(path))
+        return use.plane()
+            .readFile(kj::heapString(path))
             .then([this, &path, use = use.addRef()](kj::Own<kj::AsyncInputStream>&& stream) mutable
                   -> kj::Own<kj::AsyncInputStream> {
-          return kj::heap<LeasedInput>(access, kj::mv(use), kj::mv(stream), kj::heapString(path));
-        });
+              return kj::heap<LeasedInput>(access, kj::mv(use), kj::mv(stream),
+                                           kj::heapString(path));
+            });
       });
     } catch (kj::Exception& e) {
       failure = kj::mv(e);
@@ -230,10 +253,14 @@ class SandboxWorkspace final : public Workspace {
       throwError(ErrorKind::INVALID_ARGUMENT, kj::str(path, " is a directory, not a file."));
     }
     // The system's own words, which TensorLake's daemon passes on for what it has no code for.
-    auto says = [&](const char* words) { return strstr(e.getDescription().cStr(), words) != nullptr; };
-    if (says("Permission denied")) throwError(ErrorKind::DENIED, kj::str("no permission to read ", path, "."));
+    auto says = [&](const char* words) {
+      return strstr(e.getDescription().cStr(), words) != nullptr;
+    };
+    if (says("Permission denied"))
+      throwError(ErrorKind::DENIED, kj::str("no permission to read ", path, "."));
     if (answer.code == "NOT_A_DIRECTORY" || says("Not a directory")) {
-      throwError(ErrorKind::NOT_FOUND, kj::str(path, " does not exist: a part of it is not a directory."));
+      throwError(ErrorKind::NOT_FOUND,
+                 kj::str(path, " does not exist: a part of it is not a directory."));
     }
     kj::throwFatalException(kj::mv(e));
   }
@@ -243,7 +270,9 @@ class SandboxWorkspace final : public Workspace {
     if (size <= BUFFERED_CONTENT) {
       auto bytes = kj::heapArray<kj::byte>(size);
       size_t got = co_await content->tryRead(bytes.begin(), size, size);
-      if (got < size) throwError(ErrorKind::INVALID_ARGUMENT, "the content of the file ended early; nothing was written.");
+      if (got < size)
+        throwError(ErrorKind::INVALID_ARGUMENT,
+                   "the content of the file ended early; nothing was written.");
       content = nullptr;
       if (size <= INLINE_CONTENT) {
         co_await place(path, temporary, kj::str("inline"), kj::encodeBase64(bytes));
@@ -254,7 +283,8 @@ class SandboxWorkspace final : public Workspace {
       Cleanup cleanup(access, kj::heapString(beside));
       co_await withSandbox(access, [&](SandboxUse& use) {
         cleanup.use = use.addRef();
-        return use.plane().writeFile(kj::heapString(beside), kj::heapArray<kj::byte>(bytes.asPtr()));
+        return use.plane().writeFile(kj::heapString(beside),
+                                     kj::heapArray<kj::byte>(bytes.asPtr()));
       });
       co_await place(path, temporary, kj::str("move"), kj::mv(beside));
       cleanup.use = nullptr;
@@ -304,27 +334,31 @@ class SandboxWorkspace final : public Workspace {
     kj::Maybe<kj::Own<SandboxUse>> use;
   };
 
-  kj::Promise<void> place(kj::StringPtr path, kj::StringPtr temporary, kj::String how, kj::String content) {
+  kj::Promise<void> place(kj::StringPtr path, kj::StringPtr temporary, kj::String how,
+                          kj::String content) {
     kj::Vector<kj::String> args;
     args.add(kj::heapString(path));
     args.add(kj::heapString(temporary));
     args.add(kj::mv(how));
     args.add(kj::mv(content));
-    auto captured = co_await script_(kj::heapString(WRITE_SCRIPT), args.releaseAsArray(), 64u << 10, false);
+    auto captured =
+        co_await script_(kj::heapString(WRITE_SCRIPT), args.releaseAsArray(), 64u << 10, false);
     if (captured.status.success()) co_return;
     auto said = toValidUtf8(captured.errorOutput.asChars());
     switch (captured.status.value) {
       case 21:
         throwError(ErrorKind::INVALID_ARGUMENT, kj::str(path, " is a directory, not a file."));
       case 22:
-        throwError(ErrorKind::INVALID_ARGUMENT, kj::str(path, " is not a regular file; it was not written."));
+        throwError(ErrorKind::INVALID_ARGUMENT,
+                   kj::str(path, " is not a regular file; it was not written."));
       case 23:
         throwError(ErrorKind::DENIED, kj::str("no permission to write ", path, "."));
       case 24:
-        throwError(ErrorKind::INVALID_ARGUMENT, kj::str(path, " is a symbolic link that leads nowhere."));
+        throwError(ErrorKind::INVALID_ARGUMENT,
+                   kj::str(path, " is a symbolic link that leads nowhere."));
       default:
-        throwError(ErrorKind::FAILED, kj::str("could not write ", path, "; its old content, if any, is unchanged: ",
-                                              said));
+        throwError(ErrorKind::FAILED, kj::str("could not write ", path,
+                                              "; its old content, if any, is unchanged: ", said));
     }
   }
 };
@@ -332,10 +366,12 @@ class SandboxWorkspace final : public Workspace {
 }  // namespace
 
 kj::String resolvePath(kj::StringPtr root, kj::StringPtr path) {
-  if (path.findFirst('\0') != nullptr) throwError(ErrorKind::INVALID_ARGUMENT, "the path holds a NUL byte.");
+  if (path.findFirst('\0') != nullptr)
+    throwError(ErrorKind::INVALID_ARGUMENT, "the path holds a NUL byte.");
   if (!isValidUtf8(path)) throwError(ErrorKind::INVALID_ARGUMENT, "the path is not valid UTF-8.");
   auto whole = path.startsWith("/") ? kj::heapString(path) : kj::str(root, "/", path);
-  if (whole.size() > MAX_PATH) throwError(ErrorKind::INVALID_ARGUMENT, "the path is longer than 4096 bytes.");
+  if (whole.size() > MAX_PATH)
+    throwError(ErrorKind::INVALID_ARGUMENT, "the path is longer than 4096 bytes.");
 
   kj::Vector<kj::ArrayPtr<const char>> parts;
   for (size_t begin = 0; begin < whole.size();) {

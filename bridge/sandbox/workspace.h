@@ -11,8 +11,8 @@ namespace sandbridge {
 kj::Own<Workspace> newSandboxWorkspace(SandboxAccess& access,
                                        ScriptEngine engine = ScriptEngine::BEST);
 
-// `path` on `root`, without `.`, `..` and doubled slashes: TensorLake refuses `..`. Throws INVALID_ARGUMENT for a NUL,
-// for what is not UTF-8, and for paths over 4096 bytes.
+// `path` on `root`, without `.`, `..` and doubled slashes: TensorLake refuses `..`. Throws
+// INVALID_ARGUMENT for a NUL, for what is not UTF-8, and for paths over 4096 bytes.
 kj::String resolvePath(kj::StringPtr root, kj::StringPtr path);
 
 }  // namespace sandbridge

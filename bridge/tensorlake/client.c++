@@ -22,7 +22,8 @@ constexpr kj::Duration APPEAR_TIMEOUT = 15 * kj::SECONDS;
 constexpr unsigned MAX_PAGES = 10000;
 
 bool isFinal(kj::StringPtr status) {
-  return status == wire::TERMINATED || status == wire::TIMEOUT || status == "failed" || status == "error";
+  return status == wire::TERMINATED || status == wire::TIMEOUT || status == "failed" ||
+         status == "error";
 }
 
 bool isSettled(kj::StringPtr status) {
@@ -49,7 +50,10 @@ class Poll {
 class ClientImpl final : public Client {
  public:
   ClientImpl(Config configuration, HttpClient& http, kj::Timer& timer)
-      : config(kj::mv(configuration)), base(lifecycleUrl(config)), transport(config, http, timer), timer(timer) {}
+      : config(kj::mv(configuration)),
+        base(lifecycleUrl(config)),
+        transport(config, http, timer),
+        timer(timer) {}
 
   kj::Promise<Sandbox> create(CreateRequest request) override {
     auto name = kj::heapString(request.name);
@@ -70,11 +74,11 @@ class ClientImpl final : public Client {
       error = kj::mv(e);
     }
 
-    KJ_IF_MAYBE(e, error) {
+    KJ_IF_MAYBE (e, error) {
       auto failure = failureOf(*e);
       bool mayExist = late || kindOf(*e) == ErrorKind::INTERRUPTED || failure.status == 409;
       if (!mayExist || name.size() == 0) kj::throwFatalException(kj::mv(*e));
-      KJ_IF_MAYBE(found, co_await appear(kj::mv(name))) co_return kj::mv(*found);
+      KJ_IF_MAYBE (found, co_await appear(kj::mv(name))) co_return kj::mv(*found);
       kj::throwFatalException(kj::mv(*e));
     }
 
@@ -82,8 +86,9 @@ class ClientImpl final : public Client {
     if (sandbox.name.size() == 0) sandbox.name = kj::mv(name);
     if (late || sandbox.status == wire::TIMEOUT) {
       co_await removeQuietly(kj::heapString(sandbox.id));
-      throwError(ErrorKind::UNAVAILABLE,
-                 "the sandbox took too long to start and was removed again; nothing is left of it.");
+      throwError(
+          ErrorKind::UNAVAILABLE,
+          "the sandbox took too long to start and was removed again; nothing is left of it.");
     }
     if (sandbox.status == wire::RUNNING) co_return kj::mv(sandbox);
 
@@ -91,7 +96,7 @@ class ClientImpl final : public Client {
     auto reason = kj::heapString(sandbox.reason);
     if (!isFinal(sandbox.status)) {
       try {
-        KJ_IF_MAYBE(settled, co_await settle(kj::heapString(id))) {
+        KJ_IF_MAYBE (settled, co_await settle(kj::heapString(id))) {
           if (settled->status == wire::RUNNING) co_return kj::mv(*settled);
           reason = kj::heapString(settled->reason);
         }
@@ -101,9 +106,9 @@ class ClientImpl final : public Client {
     }
     // What was made goes away again and frees its name; the first error is the one to tell.
     co_await removeQuietly(kj::mv(id));
-    KJ_IF_MAYBE(e, error) kj::throwFatalException(kj::mv(*e));
-    throwError(ErrorKind::FAILED,
-               kj::str("the new sandbox did not start", reason.size() > 0 ? ": " : "", reason, "."));
+    KJ_IF_MAYBE (e, error) kj::throwFatalException(kj::mv(*e));
+    throwError(ErrorKind::FAILED, kj::str("the new sandbox did not start",
+                                          reason.size() > 0 ? ": " : "", reason, "."));
   }
 
   kj::Promise<kj::Maybe<Sandbox>> get(kj::String idOrName) override {
@@ -150,23 +155,25 @@ class ClientImpl final : public Client {
   }
 
   kj::Promise<Sandbox> suspend(kj::String idOrName) override {
-    auto call = lifecycle("POST", kj::str(path(idOrName), "/suspend"), kj::str("suspend the sandbox"));
+    auto call =
+        lifecycle("POST", kj::str(path(idOrName), "/suspend"), kj::str("suspend the sandbox"));
     co_await transport.fetch(kj::mv(call));
     co_return co_await reach(kj::mv(idOrName), wire::SUSPENDED);
   }
 
   kj::Promise<Sandbox> resume(kj::String idOrName) override {
-    auto call = lifecycle("POST", kj::str(path(idOrName), "/resume"), kj::str("resume the sandbox"));
+    auto call =
+        lifecycle("POST", kj::str(path(idOrName), "/resume"), kj::str("resume the sandbox"));
     kj::Maybe<kj::Exception> error;
     try {
       co_await transport.fetch(kj::mv(call));
     } catch (kj::Exception& e) {
       error = kj::mv(e);
     }
-    KJ_IF_MAYBE(e, error) {
+    KJ_IF_MAYBE (e, error) {
       // Refused while it is still being suspended, or because somebody else was faster.
       if (failureOf(*e).status != 400) kj::throwFatalException(kj::mv(*e));
-      KJ_IF_MAYBE(now, co_await settle(kj::heapString(idOrName))) {
+      KJ_IF_MAYBE (now, co_await settle(kj::heapString(idOrName))) {
         if (now->status == wire::RUNNING) co_return kj::mv(*now);
         if (now->status != wire::SUSPENDED) kj::throwFatalException(kj::mv(*e));
       } else {
@@ -183,7 +190,7 @@ class ClientImpl final : public Client {
     Poll poll(timer, LIFECYCLE_TIMEOUT);
     for (;;) {
       auto found = co_await get(kj::heapString(idOrName));
-      KJ_IF_MAYBE(sandbox, found) {
+      KJ_IF_MAYBE (sandbox, found) {
         if (isSettled(sandbox->status)) co_return kj::mv(found);
         if (poll.over()) {
           throwError(ErrorKind::UNAVAILABLE,
@@ -225,12 +232,13 @@ class ClientImpl final : public Client {
   kj::Promise<Sandbox> reach(kj::String idOrName, kj::StringPtr status) {
     Poll poll(timer, LIFECYCLE_TIMEOUT);
     for (;;) {
-      KJ_IF_MAYBE(sandbox, co_await get(kj::heapString(idOrName))) {
+      KJ_IF_MAYBE (sandbox, co_await get(kj::heapString(idOrName))) {
         if (sandbox->status == status) co_return kj::mv(*sandbox);
         if (isFinal(sandbox->status)) throwError(ErrorKind::NOT_FOUND, "the sandbox has ended.");
         if (poll.over()) {
-          throwError(ErrorKind::UNAVAILABLE, kj::str("the sandbox is still ", sandbox->status, " instead of ", status,
-                                                     " after ", LIFECYCLE_TIMEOUT / kj::SECONDS, " s."));
+          throwError(ErrorKind::UNAVAILABLE,
+                     kj::str("the sandbox is still ", sandbox->status, " instead of ", status,
+                             " after ", LIFECYCLE_TIMEOUT / kj::SECONDS, " s."));
         }
       } else {
         throwError(ErrorKind::NOT_FOUND, "the sandbox no longer exists.");
@@ -239,12 +247,13 @@ class ClientImpl final : public Client {
     }
   }
 
-  // A sandbox of this name that is alive, waiting for one that is still being made; none if there is none after a while.
+  // A sandbox of this name that is alive, waiting for one that is still being made; none if there
+  // is none after a while.
   kj::Promise<kj::Maybe<Sandbox>> appear(kj::String name) {
     Poll poll(timer, APPEAR_TIMEOUT);
     for (;;) {
       auto found = co_await settle(kj::heapString(name));
-      KJ_IF_MAYBE(sandbox, found) {
+      KJ_IF_MAYBE (sandbox, found) {
         if (!isFinal(sandbox->status)) co_return kj::mv(found);
       }
       if (poll.over()) co_return kj::Maybe<Sandbox>(nullptr);
@@ -264,8 +273,12 @@ class ClientImpl final : public Client {
 }  // namespace
 
 Sandbox Sandbox::clone() const {
-  return {kj::heapString(id),  kj::heapString(name),        kj::heapString(status),
-          kj::heapString(url), kj::heapString(routingHint), kj::heapString(reason),
+  return {kj::heapString(id),
+          kj::heapString(name),
+          kj::heapString(status),
+          kj::heapString(url),
+          kj::heapString(routingHint),
+          kj::heapString(reason),
           createdAt};
 }
 

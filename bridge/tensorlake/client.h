@@ -1,9 +1,10 @@
 #pragma once
-// TensorLake's sandbox API, typed: lifecycle calls here, the data plane of one sandbox in DataPlane.
+// TensorLake's sandbox API, typed: lifecycle calls here, the data plane of one sandbox in
+// DataPlane.
 //
-// Failures are exceptions of base/error.h; `failureOf` tells what TensorLake answered. Requests that never reached the
-// service, and idempotent ones, are tried again for about 30 s (retry.h); nothing that acts is ever sent twice on an
-// unknown outcome: that is INTERRUPTED.
+// Failures are exceptions of base/error.h; `failureOf` tells what TensorLake answered. Requests
+// that never reached the service, and idempotent ones, are tried again for about 30 s (retry.h);
+// nothing that acts is ever sent twice on an unknown outcome: that is INTERRUPTED.
 
 #include "net/http-client.h"
 #include "tensorlake/config.h"
@@ -17,8 +18,9 @@ namespace sandbridge::tensorlake {
 struct Sandbox {
   kj::String id;
   kj::String name;
-  kj::String status;      // TensorLake's word: pending running snapshotting suspending suspended terminated ...
-  kj::String url;         // of the data plane
+  kj::String status;  // TensorLake's word: pending running snapshotting suspending suspended
+                      // terminated ...
+  kj::String url;     // of the data plane
   kj::String routingHint;
   kj::String reason;      // why it is terminated or pending, where told
   int64_t createdAt = 0;  // ms since 1970
@@ -38,11 +40,11 @@ struct CreateRequest {  // zero and empty: the configuration's defaults
 struct ProcessRequest {
   kj::String command;
   kj::Array<kj::String> args;
-  kj::Array<kj::String> environmentNames;   // as long as `environmentValues`
+  kj::Array<kj::String> environmentNames;  // as long as `environmentValues`
   kj::Array<kj::String> environmentValues;
-  kj::String workingDir;  // empty: the daemon's
-  kj::String user;        // empty: the image's
-  bool pipeStdin = false; // start() only
+  kj::String workingDir;   // empty: the daemon's
+  kj::String user;         // empty: the image's
+  bool pipeStdin = false;  // start() only
 };
 
 struct ProcessInfo {
@@ -66,8 +68,8 @@ struct ProcessEvent {
   int value = 0;  // pid, exit code or signal
 };
 
-// The events of one process, pulled one by one. Dropping it hangs up; what that does to the process is
-// the server's choice (our local one lets it run).
+// The events of one process, pulled one by one. Dropping it hangs up; what that does to the process
+// is the server's choice (our local one lets it run).
 class ProcessEvents {
  public:
   virtual ~ProcessEvents() noexcept(false) {}
@@ -78,7 +80,8 @@ class ProcessEvents {
 
 enum class Log { STDOUT, STDERR, OUTPUT };
 
-// The inside of one sandbox. Keeps what it needs of the Sandbox; the Client must outlive it and its promises.
+// The inside of one sandbox. Keeps what it needs of the Sandbox; the Client must outlive it and its
+// promises.
 class DataPlane {
  public:
   virtual ~DataPlane() noexcept(false) {}
@@ -112,8 +115,9 @@ class Client {
  public:
   virtual ~Client() noexcept(false) {}
 
-  // Blocks until it runs. A creation that times out is deleted again. When the answer is lost, or the name is taken, the
-  // sandbox that now has the name is returned: names are derived from sessions, so it is ours.
+  // Blocks until it runs. A creation that times out is deleted again. When the answer is lost, or
+  // the name is taken, the sandbox that now has the name is returned: names are derived from
+  // sessions, so it is ours.
   virtual kj::Promise<Sandbox> create(CreateRequest request) = 0;
 
   // None: definitely no such sandbox. Terminated ones may be found, by `status`.
@@ -129,8 +133,8 @@ class Client {
   virtual kj::Promise<Sandbox> suspend(kj::String idOrName) = 0;
   virtual kj::Promise<Sandbox> resume(kj::String idOrName) = 0;
 
-  // Waits while the sandbox is in a passing state (pending, suspending, snapshotting); answers what came then, none when
-  // it is gone.
+  // Waits while the sandbox is in a passing state (pending, suspending, snapshotting); answers what
+  // came then, none when it is gone.
   virtual kj::Promise<kj::Maybe<Sandbox>> settle(kj::String idOrName) = 0;
 
   virtual kj::Own<DataPlane> connect(const Sandbox& sandbox) = 0;
@@ -141,9 +145,9 @@ kj::Own<Client> newClient(Config config, HttpClient& http, kj::Timer& timer);
 
 // What TensorLake answered, when an exception comes from an answer.
 struct Failure {
-  unsigned status = 0;   // HTTP status; 0: no answer
-  kj::String code;       // TensorLake's code, often empty
-  bool delivered = true; // false: certainly not executed
+  unsigned status = 0;    // HTTP status; 0: no answer
+  kj::String code;        // TensorLake's code, often empty
+  bool delivered = true;  // false: certainly not executed
 };
 Failure failureOf(const kj::Exception& e);
 

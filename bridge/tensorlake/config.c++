@@ -24,7 +24,8 @@ double number(kj::StringPtr name, kj::StringPtr value, double least, double most
   char* end = nullptr;
   double result = strtod(value.cStr(), &end);
   if (value.size() == 0 || *end != '\0' || !(result >= least && result <= most)) {
-    throwError(ErrorKind::INVALID_ARGUMENT, kj::str(name, " must be a number from ", least, " to ", most, "."));
+    throwError(ErrorKind::INVALID_ARGUMENT,
+               kj::str(name, " must be a number from ", least, " to ", most, "."));
   }
   return result;
 }
@@ -47,7 +48,8 @@ UrlParts parseUrl(kj::StringPtr url) {
     fail("it must begin with http:// or https://");
   }
   for (char c : rest) {
-    if (static_cast<kj::byte>(c) <= ' ' || c == '\x7f' || c == '\\') fail("it holds a space or a control character");
+    if (static_cast<kj::byte>(c) <= ' ' || c == '\x7f' || c == '\\')
+      fail("it holds a space or a control character");
     if (c == '?' || c == '#') fail("it must not have a query");
   }
   size_t slash = 0;
@@ -94,47 +96,51 @@ bool isLocalhost(kj::StringPtr host) {
 kj::String lifecycleUrl(const Config& config) {
   auto url = parseUrl(config.apiUrl);
   if (isLocalhost(url.host)) {
-    return kj::str(url.scheme, "://", url.host, url.port, url.path, "/v1/namespaces/", config.space);
+    return kj::str(url.scheme, "://", url.host, url.port, url.path, "/v1/namespaces/",
+                   config.space);
   }
   if (url.host.startsWith(API_PREFIX)) {
     return kj::str(url.scheme, "://sandbox.", url.host.slice(API_PREFIX.size()), url.port);
   }
-  throwError(ErrorKind::INVALID_ARGUMENT,
-             kj::str("TENSORLAKE_API_URL has the host ", url.host,
-                     ", which is neither api.SOMETHING nor localhost nor 127.0.0.1, so where its sandboxes are is "
-                     "not known, and the key is sent nowhere."));
+  throwError(ErrorKind::INVALID_ARGUMENT, kj::str("TENSORLAKE_API_URL has the host ", url.host,
+                                                  ", which is neither api.SOMETHING nor localhost "
+                                                  "nor 127.0.0.1, so where its sandboxes are is "
+                                                  "not known, and the key is sent nowhere."));
 }
 
 Config configFromEnvironment(EnvironmentLookup lookup) {
   Config config;
   auto text = [&](kj::StringPtr name) -> kj::Maybe<kj::String> {
-    KJ_IF_MAYBE(value, lookup(name)) {
+    KJ_IF_MAYBE (value, lookup(name)) {
       if (value->size() > 0) return checkedHeaderValue(name, *value);
     }
     return nullptr;
   };
-  KJ_IF_MAYBE(v, text("TENSORLAKE_API_KEY")) {
+  KJ_IF_MAYBE (v, text("TENSORLAKE_API_KEY")) {
     config.apiKey = kj::mv(*v);
-  } else KJ_IF_MAYBE(v, text("TENSORLAKE_PAT")) {
+  } else KJ_IF_MAYBE (v, text("TENSORLAKE_PAT")) {
     config.apiKey = kj::mv(*v);
   }
-  KJ_IF_MAYBE(v, text("TENSORLAKE_API_URL")) config.apiUrl = kj::mv(*v);
-  KJ_IF_MAYBE(v, text("TENSORLAKE_SANDBOX_PROXY_URL")) config.sandboxProxyUrl = kj::mv(*v);
-  KJ_IF_MAYBE(v, text("TENSORLAKE_ORGANIZATION_ID")) config.organizationId = kj::mv(*v);
-  KJ_IF_MAYBE(v, text("TENSORLAKE_PROJECT_ID")) config.projectId = kj::mv(*v);
-  KJ_IF_MAYBE(v, text("TENSORLAKE_IMAGE")) config.image = kj::mv(*v);
-  KJ_IF_MAYBE(v, text("INDEXIFY_NAMESPACE")) {
+  KJ_IF_MAYBE (v, text("TENSORLAKE_API_URL")) config.apiUrl = kj::mv(*v);
+  KJ_IF_MAYBE (v, text("TENSORLAKE_SANDBOX_PROXY_URL")) config.sandboxProxyUrl = kj::mv(*v);
+  KJ_IF_MAYBE (v, text("TENSORLAKE_ORGANIZATION_ID")) config.organizationId = kj::mv(*v);
+  KJ_IF_MAYBE (v, text("TENSORLAKE_PROJECT_ID")) config.projectId = kj::mv(*v);
+  KJ_IF_MAYBE (v, text("TENSORLAKE_IMAGE")) config.image = kj::mv(*v);
+  KJ_IF_MAYBE (v, text("INDEXIFY_NAMESPACE")) {
     for (char c : *v) {
-      bool safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-      if (!safe) throwError(ErrorKind::INVALID_ARGUMENT, "INDEXIFY_NAMESPACE may hold letters, digits, - and _ only.");
+      bool safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_';
+      if (!safe)
+        throwError(ErrorKind::INVALID_ARGUMENT,
+                   "INDEXIFY_NAMESPACE may hold letters, digits, - and _ only.");
     }
     config.space = kj::mv(*v);
   }
-  KJ_IF_MAYBE(v, text("TENSORLAKE_CPUS")) config.cpus = number("TENSORLAKE_CPUS", *v, 0.1, 1024);
-  KJ_IF_MAYBE(v, text("TENSORLAKE_MEMORY_MB")) {
+  KJ_IF_MAYBE (v, text("TENSORLAKE_CPUS")) config.cpus = number("TENSORLAKE_CPUS", *v, 0.1, 1024);
+  KJ_IF_MAYBE (v, text("TENSORLAKE_MEMORY_MB")) {
     config.memoryMb = static_cast<uint32_t>(number("TENSORLAKE_MEMORY_MB", *v, 1, 1u << 24));
   }
-  KJ_IF_MAYBE(v, text("TENSORLAKE_DISK_MB")) {
+  KJ_IF_MAYBE (v, text("TENSORLAKE_DISK_MB")) {
     config.diskMb = static_cast<uint32_t>(number("TENSORLAKE_DISK_MB", *v, 1, 1u << 24));
   }
   lifecycleUrl(config);

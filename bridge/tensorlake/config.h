@@ -10,10 +10,10 @@
 namespace sandbridge::tensorlake {
 
 struct Config {
-  kj::String apiKey;                                          // TENSORLAKE_API_KEY, else TENSORLAKE_PAT
-  kj::String apiUrl = kj::str("https://api.tensorlake.ai");   // no slash at its end
-  kj::String sandboxProxyUrl;   // data plane, where the server names none; empty: refuse
-  kj::String organizationId;    // these two go together, with a personal access token
+  kj::String apiKey;  // TENSORLAKE_API_KEY, else TENSORLAKE_PAT
+  kj::String apiUrl = kj::str("https://api.tensorlake.ai");  // no slash at its end
+  kj::String sandboxProxyUrl;  // data plane, where the server names none; empty: refuse
+  kj::String organizationId;   // these two go together, with a personal access token
   kj::String projectId;
   kj::String space = kj::str("default");  // INDEXIFY_NAMESPACE, in paths of loopback servers
 
@@ -32,12 +32,13 @@ Config configFromEnvironment(EnvironmentLookup lookup);
 // From this process's environment.
 Config configFromEnvironment();
 
-// Base of lifecycle calls: `https://sandbox.X` for `https://api.X`, `API/v1/namespaces/NS` on loopback. Any other
-// host throws INVALID_ARGUMENT: TensorLake's own clients would send the key to production instead.
+// Base of lifecycle calls: `https://sandbox.X` for `https://api.X`, `API/v1/namespaces/NS` on
+// loopback. Any other host throws INVALID_ARGUMENT: TensorLake's own clients would send the key to
+// production instead.
 kj::String lifecycleUrl(const Config& config);
 
-// "http", "127.0.0.1:8080": the parts of an http or https URL that matter here; throws INVALID_ARGUMENT for others and for
-// URLs that hold a user name.
+// "http", "127.0.0.1:8080": the parts of an http or https URL that matter here; throws
+// INVALID_ARGUMENT for others and for URLs that hold a user name.
 struct UrlParts {
   kj::String scheme;
   kj::String host;  // without port

@@ -21,7 +21,9 @@ constexpr kj::Duration HEALTH_TIMEOUT = 10 * kj::SECONDS;
 class ProcessEventsImpl final : public ProcessEvents {
  public:
   ProcessEventsImpl(HttpClient::Response response, bool toCompletion)
-      : response(kj::mv(response)), toCompletion(toCompletion), buffer(kj::heapArray<kj::byte>(32u << 10)) {}
+      : response(kj::mv(response)),
+        toCompletion(toCompletion),
+        buffer(kj::heapArray<kj::byte>(32u << 10)) {}
 
   kj::Promise<kj::Maybe<ProcessEvent>> next() override {
     for (;;) {
@@ -30,9 +32,10 @@ class ProcessEventsImpl final : public ProcessEvents {
         parsed.pop_front();
         if (ended) continue;
         auto event = parseProcessEvent(raw);
-        KJ_IF_MAYBE(e, event) {
-          ended = toCompletion ? e->kind == ProcessEvent::EXITED || e->kind == ProcessEvent::SIGNALED
-                               : e->kind == ProcessEvent::END_OF_LOG;
+        KJ_IF_MAYBE (e, event) {
+          ended = toCompletion
+                      ? e->kind == ProcessEvent::EXITED || e->kind == ProcessEvent::SIGNALED
+                      : e->kind == ProcessEvent::END_OF_LOG;
           co_return kj::mv(event);
         }
       }
@@ -43,14 +46,16 @@ class ProcessEventsImpl final : public ProcessEvents {
       } catch (kj::Exception& e) {
         error = kj::mv(e);
       }
-      KJ_IF_MAYBE(e, error) {
+      KJ_IF_MAYBE (e, error) {
         if (ended) co_return kj::Maybe<ProcessEvent>(nullptr);
-        throwError(ErrorKind::INTERRUPTED, kj::str("the connection to the sandbox broke while the command ran: ",
-                                                   textOf(*e), ". Whether the command ended is not known."));
+        throwError(ErrorKind::INTERRUPTED,
+                   kj::str("the connection to the sandbox broke while the command ran: ",
+                           textOf(*e), ". Whether the command ended is not known."));
       }
       if (count == 0) {
         if (ended) co_return kj::Maybe<ProcessEvent>(nullptr);
-        throwError(ErrorKind::INTERRUPTED, "TensorLake's event stream ended without telling how the command ended.");
+        throwError(ErrorKind::INTERRUPTED,
+                   "TensorLake's event stream ended without telling how the command ended.");
       }
       kj::Vector<StreamEvent> events;
       parser.feed(buffer.slice(0, count), events);
@@ -71,10 +76,12 @@ class DataPlaneImpl final : public DataPlane {
  public:
   DataPlaneImpl(const Config& config, Transport& transport, const Sandbox& sandbox)
       : transport(transport) {
-    auto given = sandbox.url.size() > 0 ? kj::StringPtr(sandbox.url) : kj::StringPtr(config.sandboxProxyUrl);
+    auto given =
+        sandbox.url.size() > 0 ? kj::StringPtr(sandbox.url) : kj::StringPtr(config.sandboxProxyUrl);
     if (given.size() == 0) {
-      throwError(ErrorKind::FAILED, "TensorLake named no address for the sandbox, and TENSORLAKE_SANDBOX_PROXY_URL is "
-                                    "not set; guessing one could send the key to a stranger.");
+      throwError(ErrorKind::FAILED,
+                 "TensorLake named no address for the sandbox, and TENSORLAKE_SANDBOX_PROXY_URL is "
+                 "not set; guessing one could send the key to a stranger.");
     }
     auto url = parseUrl(given);
     if (isLocalhost(url.host)) {
@@ -82,13 +89,15 @@ class DataPlaneImpl final : public DataPlane {
       addHeader("Host", kj::str(sandbox.id, wire::LOCAL_HOST_SUFFIX));
     } else {
       if (url.scheme != "https" && config.apiUrl.startsWith("https://")) {
-        throwError(ErrorKind::FAILED, kj::str("TensorLake named an address without encryption for the sandbox, on ",
-                                              url.host, "; the key is not sent there."));
+        throwError(ErrorKind::FAILED,
+                   kj::str("TensorLake named an address without encryption for the sandbox, on ",
+                           url.host, "; the key is not sent there."));
       }
       base = kj::str(url.scheme, "://", url.host, url.port);
       addHeader(wire::SANDBOX_ID, kj::heapString(sandbox.id));
     }
-    if (sandbox.routingHint.size() > 0) addHeader(wire::ROUTE_HINT, kj::heapString(sandbox.routingHint));
+    if (sandbox.routingHint.size() > 0)
+      addHeader(wire::ROUTE_HINT, kj::heapString(sandbox.routingHint));
   }
 
   kj::Promise<kj::Own<ProcessEvents>> run(ProcessRequest request) override {
@@ -125,8 +134,9 @@ class DataPlaneImpl final : public DataPlane {
   }
 
   kj::Promise<kj::Own<ProcessEvents>> follow(uint32_t pid, Log log) override {
-    kj::StringPtr name = log == Log::STDOUT ? "/stdout/follow" : log == Log::STDERR ? "/stderr/follow"
-                                                                                   : "/output/follow";
+    kj::StringPtr name = log == Log::STDOUT   ? "/stdout/follow"
+                         : log == Log::STDERR ? "/stderr/follow"
+                                              : "/output/follow";
     auto call = make("GET", processPath(pid, name), "follow the process");
     call.accept = "text/event-stream";
     return stream(kj::mv(call), false);
@@ -151,7 +161,8 @@ class DataPlaneImpl final : public DataPlane {
   }
 
   kj::Promise<void> closeStdin(uint32_t pid) override {
-    return transport.fetch(make("POST", processPath(pid, "/stdin/close"), "close the process's input"))
+    return transport
+        .fetch(make("POST", processPath(pid, "/stdin/close"), "close the process's input"))
         .ignoreResult();
   }
 
@@ -166,16 +177,18 @@ class DataPlaneImpl final : public DataPlane {
   kj::Promise<void> writeFile(kj::String path, kj::Own<kj::AsyncInputStream> content,
                               uint64_t size) override {
     auto call = make("PUT", filePath(wire::FILES, path), kj::str("write ", path));
-    if (size > 0) call.body.init<HttpClient::StreamBody>(HttpClient::StreamBody{kj::mv(content), size});
-    // The answer comes after the body, and the body takes as long as it takes; a connection that stands still is
-    // the HTTP client's to notice.
+    if (size > 0)
+      call.body.init<HttpClient::StreamBody>(HttpClient::StreamBody{kj::mv(content), size});
+    // The answer comes after the body, and the body takes as long as it takes; a connection that
+    // stands still is the HTTP client's to notice.
     call.answerTimeout = 60 * kj::SECONDS + static_cast<int64_t>(size >> 16) * kj::SECONDS;
     return transport.fetch(kj::mv(call)).ignoreResult();
   }
 
   kj::Promise<void> writeFile(kj::String path, kj::Array<const kj::byte> content) override {
     auto call = make("PUT", filePath(wire::FILES, path), kj::str("write ", path));
-    call.answerTimeout = 60 * kj::SECONDS + static_cast<int64_t>(content.size() >> 16) * kj::SECONDS;
+    call.answerTimeout =
+        60 * kj::SECONDS + static_cast<int64_t>(content.size() >> 16) * kj::SECONDS;
     if (content.size() > 0) call.body.init<kj::Array<const kj::byte>>(kj::mv(content));
     return transport.fetch(kj::mv(call)).ignoreResult();
   }
@@ -206,7 +219,8 @@ class DataPlaneImpl final : public DataPlane {
   void addHeader(kj::StringPtr name, kj::String value) {
     for (char c : value) {
       if (static_cast<kj::byte>(c) < ' ' || c == '\x7f') {
-        throwError(ErrorKind::FAILED, "TensorLake's description of the sandbox holds control characters.");
+        throwError(ErrorKind::FAILED,
+                   "TensorLake's description of the sandbox holds control characters.");
       }
     }
     headers.add(HttpClient::Header{kj::heapString(name), kj::mv(value)});
@@ -218,7 +232,8 @@ class DataPlaneImpl final : public DataPlane {
     call.url = kj::str(base, path);
     call.what = kj::heapString(what);
     for (auto& header : headers) {
-      call.headers.add(HttpClient::Header{kj::heapString(header.name), kj::heapString(header.value)});
+      call.headers.add(
+          HttpClient::Header{kj::heapString(header.name), kj::heapString(header.value)});
     }
     return call;
   }
@@ -235,7 +250,7 @@ class DataPlaneImpl final : public DataPlane {
         .then([toCompletion](HttpClient::Response&& response) -> kj::Own<ProcessEvents> {
           auto type = response.header("content-type");
           bool right = false;
-          KJ_IF_MAYBE(t, type) right = strstr(t->cStr(), "text/event-stream") != nullptr;
+          KJ_IF_MAYBE (t, type) right = strstr(t->cStr(), "text/event-stream") != nullptr;
           if (!right) {
             throwError(toCompletion ? ErrorKind::INTERRUPTED : ErrorKind::FAILED,
                        "TensorLake answered with something other than an event stream.");
@@ -247,7 +262,8 @@ class DataPlaneImpl final : public DataPlane {
 
 }  // namespace
 
-kj::Own<DataPlane> newDataPlane(const Config& config, Transport& transport, const Sandbox& sandbox) {
+kj::Own<DataPlane> newDataPlane(const Config& config, Transport& transport,
+                                const Sandbox& sandbox) {
   return kj::heap<DataPlaneImpl>(config, transport, sandbox);
 }
 

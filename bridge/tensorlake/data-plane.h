@@ -6,8 +6,8 @@
 
 namespace sandbridge::tensorlake {
 
-// Throws FAILED when the sandbox has no data-plane URL and none is configured, or when the URL is one that a key must not
-// be sent to.
+// Throws FAILED when the sandbox has no data-plane URL and none is configured, or when the URL is
+// one that a key must not be sent to.
 kj::Own<DataPlane> newDataPlane(const Config& config, Transport& transport, const Sandbox& sandbox);
 
 }  // namespace sandbridge::tensorlake

@@ -14,10 +14,12 @@ struct StreamEvent {
 
 class EventStreamParser {
  public:
-  // The longest line accepted. A line of a program's output travels in one event: 64 KiB of it in base64 need less.
+  // The longest line accepted. A line of a program's output travels in one event: 64 KiB of it in
+  // base64 need less.
   static constexpr size_t MAX_LINE = 4u << 20;
 
-  // Takes bytes cut anywhere and appends the events that they complete. Throws FAILED for an event that is too long.
+  // Takes bytes cut anywhere and appends the events that they complete. Throws FAILED for an event
+  // that is too long.
   void feed(kj::ArrayPtr<const kj::byte> bytes, kj::Vector<StreamEvent>& events);
 
  private:

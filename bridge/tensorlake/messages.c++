@@ -48,7 +48,7 @@ ProcessInfo readProcess(const JsonValue& json) {
   ProcessInfo info;
   bool complete = false;
   if (json.IsObject()) {
-    KJ_IF_MAYBE(pid, getInt(json, "pid")) {
+    KJ_IF_MAYBE (pid, getInt(json, "pid")) {
       info.pid = static_cast<uint32_t>(*pid);
       complete = *pid > 0 && *pid <= 0x7fffffff;
     }
@@ -57,8 +57,8 @@ ProcessInfo readProcess(const JsonValue& json) {
   if (!complete || info.status.size() == 0) {
     throwError(ErrorKind::FAILED, "TensorLake described a process without a pid or a status.");
   }
-  KJ_IF_MAYBE(code, getInt(json, "exit_code")) info.exitCode = static_cast<int>(*code);
-  KJ_IF_MAYBE(number, getInt(json, "signal")) info.signal = static_cast<int>(*number);
+  KJ_IF_MAYBE (code, getInt(json, "exit_code")) info.exitCode = static_cast<int>(*code);
+  KJ_IF_MAYBE (number, getInt(json, "signal")) info.signal = static_cast<int>(*number);
   return info;
 }
 
@@ -116,9 +116,13 @@ kj::String toJson(const ProcessRequest& request) {
   return json.finish();
 }
 
-kj::String signalJson(int number) { return kj::str("{\"signal\":", number, "}"); }
+kj::String signalJson(int number) {
+  return kj::str("{\"signal\":", number, "}");
+}
 
-Sandbox parseSandbox(kj::ArrayPtr<const char> json) { return readSandbox(parse(json)); }
+Sandbox parseSandbox(kj::ArrayPtr<const char> json) {
+  return readSandbox(parse(json));
+}
 
 SandboxPage parseSandboxPage(kj::ArrayPtr<const char> json) {
   auto document = parse(json);
@@ -127,7 +131,9 @@ SandboxPage parseSandboxPage(kj::ArrayPtr<const char> json) {
   return {sandboxes.releaseAsArray(), text(document, "next_cursor")};
 }
 
-ProcessInfo parseProcess(kj::ArrayPtr<const char> json) { return readProcess(parse(json)); }
+ProcessInfo parseProcess(kj::ArrayPtr<const char> json) {
+  return readProcess(parse(json));
+}
 
 kj::Array<ProcessInfo> parseProcesses(kj::ArrayPtr<const char> json) {
   auto document = parse(json);
@@ -177,8 +183,9 @@ kj::Maybe<ProcessEvent> parseProcessEvent(const StreamEvent& event) {
     }
     return nullptr;
   }
-  throwError(ErrorKind::INTERRUPTED,
-             "TensorLake's event stream holds malformed JSON; whether the command ended is not known.");
+  throwError(
+      ErrorKind::INTERRUPTED,
+      "TensorLake's event stream holds malformed JSON; whether the command ended is not known.");
 }
 
 ErrorBody parseError(kj::ArrayPtr<const char> body) {

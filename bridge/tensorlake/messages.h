@@ -1,6 +1,6 @@
 #pragma once
-// The JSON of TensorLake's wire: bodies out, answers in. Unknown fields are ignored; what we need and do not find is
-// an error that says so.
+// The JSON of TensorLake's wire: bodies out, answers in. Unknown fields are ignored; what we need
+// and do not find is an error that says so.
 
 #include "tensorlake/client.h"
 

@@ -13,8 +13,9 @@ constexpr kj::Duration MIN_DELAY = 10 * kj::MILLISECONDS;
 
 bool failedBeforeForwarding(const Outcome& outcome) {
   if (outcome.status == 503) {
-    return outcome.code == wire::SANDBOX_UPSTREAM_ERROR || outcome.code == wire::SANDBOX_NOT_READY ||
-           outcome.code == wire::SANDBOX_UNREACHABLE || outcome.code == wire::AUTH_SERVICE_UNAVAILABLE;
+    return outcome.code == wire::SANDBOX_UPSTREAM_ERROR ||
+           outcome.code == wire::SANDBOX_NOT_READY || outcome.code == wire::SANDBOX_UNREACHABLE ||
+           outcome.code == wire::AUTH_SERVICE_UNAVAILABLE;
   }
   return outcome.status == 502 && outcome.code == wire::CONNECTION_REFUSED;
 }
@@ -41,7 +42,7 @@ kj::Maybe<kj::Duration> retryDelay(Effect effect, const Outcome& outcome, unsign
   auto ceiling = kj::min(FIRST_DELAY * (1u << kj::min(attempt, 10u)), MAX_DELAY);
   auto jittered = ceiling / kj::NANOSECONDS * random;
   auto delay = kj::max(static_cast<int64_t>(jittered) * kj::NANOSECONDS, MIN_DELAY);
-  KJ_IF_MAYBE(least, outcome.retryAfter) delay = kj::max(delay, *least);
+  KJ_IF_MAYBE (least, outcome.retryAfter) delay = kj::max(delay, *least);
   if (elapsed + delay > RETRY_BUDGET) return nullptr;
   return delay;
 }

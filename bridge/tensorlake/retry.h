@@ -12,9 +12,9 @@ enum class Effect {
   ONCE,        // run, start, create, standard input: never again when it may have arrived
 };
 
-struct Outcome {  // of one failed attempt
-  bool sent = true;      // false: name look-up, connect or TLS failed
-  unsigned status = 0;   // 0: no answer
+struct Outcome {        // of one failed attempt
+  bool sent = true;     // false: name look-up, connect or TLS failed
+  unsigned status = 0;  // 0: no answer
   kj::StringPtr code;
   kj::Maybe<kj::Duration> retryAfter;
 };
@@ -25,8 +25,9 @@ constexpr kj::Duration RETRY_BUDGET = 30 * kj::SECONDS;
 // True when the request was certainly not carried out.
 bool undelivered(const Outcome& outcome);
 
-// How long to wait before the next attempt; none: give up. `attempt` counts from 0, `elapsed` from the first attempt's
-// start, `random` is in [0, 1): delays have full jitter, so that clients that failed together do not return together.
+// How long to wait before the next attempt; none: give up. `attempt` counts from 0, `elapsed` from
+// the first attempt's start, `random` is in [0, 1): delays have full jitter, so that clients that
+// failed together do not return together.
 kj::Maybe<kj::Duration> retryDelay(Effect effect, const Outcome& outcome, unsigned attempt,
                                    kj::Duration elapsed, double random);
 

@@ -16,7 +16,8 @@ namespace {
 constexpr const char* FAILURE_MARK = "tensorlake answer";
 constexpr size_t ERROR_BODY_LIMIT = 64u << 10;
 
-// A body stream that more than one attempt may be given: once it has been read from, no further attempt is possible.
+// A body stream that more than one attempt may be given: once it has been read from, no further
+// attempt is possible.
 class SharedBody : public kj::Refcounted {
  public:
   explicit SharedBody(kj::Own<kj::AsyncInputStream> inner) : inner(kj::mv(inner)) {}
@@ -67,7 +68,8 @@ ErrorKind kindOfStatus(Effect effect, unsigned status, bool delivered, bool from
     case 429:
       return ErrorKind::UNAVAILABLE;
     case 500:
-      // The daemon says so when it has tried and failed; any other 500 may come from a proxy that lost the answer.
+      // The daemon says so when it has tried and failed; any other 500 may come from a proxy that
+      // lost the answer.
       if (fromDaemon) return ErrorKind::FAILED;
       return effect == Effect::ONCE ? ErrorKind::INTERRUPTED : ErrorKind::FAILED;
     case 502:
@@ -113,10 +115,10 @@ Failure failureOf(const kj::Exception& e) {
   Failure result;
   auto context = e.getContext();
   for (;;) {
-    KJ_IF_MAYBE(c, context) {
+    KJ_IF_MAYBE (c, context) {
       if (c->file != nullptr && strcmp(c->file, FAILURE_MARK) == 0) {
         result.status = static_cast<unsigned>(strtoul(c->description.cStr(), nullptr, 10));
-        KJ_IF_MAYBE(space, c->description.findFirst(' ')) {
+        KJ_IF_MAYBE (space, c->description.findFirst(' ')) {
           result.code = kj::str(c->description.slice(*space + 1));
         }
         result.delivered = c->line != 0;
@@ -149,7 +151,7 @@ HttpClient::Request Transport::request(Call& call) {
   }
   addHeader(request.headers, "Accept", call.accept);
   if (call.contentType.size() > 0) addHeader(request.headers, "Content-Type", call.contentType);
-  KJ_IF_MAYBE(timeout, call.announcedTimeout) {
+  KJ_IF_MAYBE (timeout, call.announcedTimeout) {
     addHeader(request.headers, wire::REQUEST_TIMEOUT_MS, kj::str(*timeout / kj::MILLISECONDS));
   }
   kj::Vector<char> trace;
@@ -195,8 +197,9 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
 
   for (unsigned attempt = 0;; ++attempt) {
     auto request = this->request(call);
-    KJ_IF_MAYBE(body, shared) {
-      request.body.init<HttpClient::StreamBody>(HttpClient::StreamBody{(*body)->view(), streamSize});
+    KJ_IF_MAYBE (body, shared) {
+      request.body.init<HttpClient::StreamBody>(
+          HttpClient::StreamBody{(*body)->view(), streamSize});
     } else if (call.body.is<kj::Array<const kj::byte>>()) {
       auto& bytes = call.body.get<kj::Array<const kj::byte>>();
       request.body.init<kj::Array<const kj::byte>>(kj::heapArray<kj::byte>(bytes.asPtr()));
@@ -212,7 +215,7 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
       error = kj::mv(e);
     }
 
-    KJ_IF_MAYBE(r, response) {
+    KJ_IF_MAYBE (r, response) {
       if ((r->status >= 200 && r->status < 300) || r->status == call.alsoAccept) {
         co_return kj::mv(*r);
       }
@@ -223,7 +226,7 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
         // The status says enough; its explanation is lost.
       }
       outcome.status = r->status;
-      KJ_IF_MAYBE(value, r->header("retry-after")) outcome.retryAfter = parseRetryAfter(*value);
+      KJ_IF_MAYBE (value, r->header("retry-after")) outcome.retryAfter = parseRetryAfter(*value);
       auto e = failure(call, r->status, body.asChars());
       code = failureOf(e).code;
       outcome.code = code;
@@ -232,7 +235,7 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
       auto& e = KJ_ASSERT_NONNULL(error);
       outcome.sent = HttpClient::phaseOf(e) == TransportPhase::SENT;
       auto kind = !outcome.sent || call.effect == Effect::IDEMPOTENT ? ErrorKind::UNAVAILABLE
-                                                                    : ErrorKind::INTERRUPTED;
+                                                                     : ErrorKind::INTERRUPTED;
       auto text = kj::str("could not ", call.what, ": ", textOf(e));
       if (kind == ErrorKind::INTERRUPTED) {
         text = kj::str(text, ". The answer was lost; whether it was done is not known");
@@ -241,10 +244,10 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
     }
 
     bool again = true;
-    KJ_IF_MAYBE(body, shared) again = !(*body)->touched;
+    KJ_IF_MAYBE (body, shared) again = !(*body)->touched;
     double draw = std::uniform_real_distribution<double>(0, 1)(random);
     auto delay = retryDelay(call.effect, outcome, attempt, timer.now() - begin, draw);
-    KJ_IF_MAYBE(d, delay) {
+    KJ_IF_MAYBE (d, delay) {
       if (again) {
         co_await timer.afterDelay(*d);
         continue;
@@ -267,7 +270,8 @@ kj::Promise<Transport::Answer> Transport::fetch(Call call, size_t limit) {
     error = kj::mv(e);
   }
   auto kind = effect == Effect::ONCE ? ErrorKind::INTERRUPTED : ErrorKind::UNAVAILABLE;
-  auto text = kj::str("could not ", what, ": the answer broke off: ", textOf(KJ_ASSERT_NONNULL(error)));
+  auto text =
+      kj::str("could not ", what, ": the answer broke off: ", textOf(KJ_ASSERT_NONNULL(error)));
   kj::throwFatalException(withFailure(makeError(kind, text), response.status, nullptr, true));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Sends requests to TensorLake: headers that every request carries, retries, and answers turned into exceptions.
+// Sends requests to TensorLake: headers that every request carries, retries, and answers turned
+// into exceptions.
 
 #include "net/http-client.h"
 #include "tensorlake/client.h"

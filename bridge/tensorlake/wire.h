@@ -1,5 +1,6 @@
 #pragma once
-// The words of TensorLake's wire that both ends need: our client here, and the local cloud's server.
+// The words of TensorLake's wire that both ends need: our client here, and the local cloud's
+// server.
 
 #include <kj/string.h>
 

@@ -1,13 +1,13 @@
-// Runs the command script with the shells of this machine, as a sandbox's daemon would, and checks that what a command
-// prints comes back byte by byte.
+// Runs the command script with the shells of this machine, as a sandbox's daemon would, and checks
+// that what a command prints comes back byte by byte.
 #include "sandbox/command-script.h"
 
 #include "base/error.h"
 
-#include <catch2/catch.hpp>
 #include <kj/async-unix.h>
 #include <kj/debug.h>
 #include <kj/io.h>
+#include <catch2/catch.hpp>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -28,9 +28,10 @@ struct Result {
   bool complete = false;
 };
 
-// Starts `request` and hands its lines, as they come, to `onLine`; the daemon's loss of trailing newlines included.
-void runRequest(const tensorlake::ProcessRequest& request, kj::Function<void(const ProcessEvent&)> onLine,
-                kj::StringPtr shell = nullptr) {
+// Starts `request` and hands its lines, as they come, to `onLine`; the daemon's loss of trailing
+// newlines included.
+void runRequest(const tensorlake::ProcessRequest& request,
+                kj::Function<void(const ProcessEvent&)> onLine, kj::StringPtr shell = nullptr) {
   int outPipe[2], errPipe[2];
   KJ_SYSCALL(pipe2(outPipe, O_CLOEXEC));
   KJ_SYSCALL(pipe2(errPipe, O_CLOEXEC));
@@ -87,17 +88,20 @@ void runRequest(const tensorlake::ProcessRequest& request, kj::Function<void(con
   CHECK(partial[1].size() == 0);
 }
 
-Result run(WorkspaceCommand command, ScriptEngine engine, kj::StringPtr workdir = "/tmp", kj::StringPtr root = "/tmp",
-           kj::StringPtr shell = nullptr) {
+Result run(WorkspaceCommand command, ScriptEngine engine, kj::StringPtr workdir = "/tmp",
+           kj::StringPtr root = "/tmp", kj::StringPtr shell = nullptr) {
   Result result;
   CommandOutput output(command.mergeStderr);
   kj::Vector<char> out, err;
-  runRequest(commandRequest(command, workdir, root, engine), [&](const ProcessEvent& event) {
-    auto step = output.take(event);
-    if (step.kind == CommandOutput::STDOUT) out.addAll(step.bytes.asChars());
-    if (step.kind == CommandOutput::STDERR) err.addAll(step.bytes.asChars());
-    if (step.kind == CommandOutput::NO_WORKDIR) result.workdir = kj::mv(step.word);
-  }, shell);
+  runRequest(
+      commandRequest(command, workdir, root, engine),
+      [&](const ProcessEvent& event) {
+        auto step = output.take(event);
+        if (step.kind == CommandOutput::STDOUT) out.addAll(step.bytes.asChars());
+        if (step.kind == CommandOutput::STDERR) err.addAll(step.bytes.asChars());
+        if (step.kind == CommandOutput::NO_WORKDIR) result.workdir = kj::mv(step.word);
+      },
+      shell);
   result.out = kj::heapString(out.asPtr());
   result.err = kj::heapString(err.asPtr());
   result.group = output.group();
@@ -126,7 +130,8 @@ void checkExit(const Result& result, ExitStatus::Kind kind, unsigned value) {
 TEST_CASE("a command's output comes back byte by byte, whatever bytes it is") {
   auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
   for (bool merge : {false, true}) {
-    auto result = run(shellCommand("printf 'a\\0b\\377\\r\\n\\n\\n'; printf 'no newline'", merge), engine);
+    auto result =
+        run(shellCommand("printf 'a\\0b\\377\\r\\n\\n\\n'; printf 'no newline'", merge), engine);
     checkExit(result, ExitStatus::EXITED, 0);
     CHECK(result.out == kj::StringPtr("a\0b\377\r\n\n\nno newline", 18));
     CHECK(result.err == "");
@@ -140,7 +145,8 @@ TEST_CASE("every length around the chunk size survives") {
     checkExit(result, ExitStatus::EXITED, 0);
     REQUIRE(result.out.size() == static_cast<size_t>(size));
     bool same = true;
-    for (size_t i = 0; i < result.out.size(); ++i) same = same && result.out[i] == "0123456789ab\n"[i % 13];
+    for (size_t i = 0; i < result.out.size(); ++i)
+      same = same && result.out[i] == "0123456789ab\n"[i % 13];
     CHECK(same);
   }
 }
@@ -156,7 +162,8 @@ TEST_CASE("stdout and stderr stay apart unless they are merged") {
 
 TEST_CASE("large outputs on both streams at once do not mix") {
   auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
-  auto result = run(shellCommand("yes a | head -c 1000000 & yes b | head -c 1000000 >&2; wait"), engine);
+  auto result =
+      run(shellCommand("yes a | head -c 1000000 & yes b | head -c 1000000 >&2; wait"), engine);
   checkExit(result, ExitStatus::EXITED, 0);
   CHECK(result.out.size() == 1000000);
   CHECK(result.err.size() == 1000000);
@@ -170,8 +177,10 @@ TEST_CASE("the exit code is the command's own") {
   checkExit(run(shellCommand("exit 127", true), engine), ExitStatus::EXITED, 127);
 }
 
-TEST_CASE("a shell that is killed by a signal is reported at once, and nothing is added to its output") {
-  checkExit(run(shellCommand("echo a; kill -9 $$", true), ScriptEngine::BEST), ExitStatus::SIGNALED, 9);
+TEST_CASE(
+    "a shell that is killed by a signal is reported at once, and nothing is added to its output") {
+  checkExit(run(shellCommand("echo a; kill -9 $$", true), ScriptEngine::BEST), ExitStatus::SIGNALED,
+            9);
   auto result = run(shellCommand("echo a; kill -9 $$", true), ScriptEngine::SHELL_ONLY);
   checkExit(result, ExitStatus::EXITED, 137);
   CHECK(result.out == "a\n");
@@ -195,10 +204,13 @@ TEST_CASE("the end waits for background processes that hold the output") {
   CHECK(result.out == "early\nlate\n");
 }
 
-TEST_CASE("a background process that let go of the output lives on after success and is ended after failure") {
+TEST_CASE(
+    "a background process that let go of the output lives on after success and is ended after "
+    "failure") {
   auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
   int code = GENERATE(0, 1);
-  auto result = run(shellCommand(kj::str("sleep 60 >/dev/null 2>&1 & echo $!; exit ", code), true), engine);
+  auto result =
+      run(shellCommand(kj::str("sleep 60 >/dev/null 2>&1 & echo $!; exit ", code), true), engine);
   checkExit(result, ExitStatus::EXITED, code);
   pid_t background = atoi(result.out.cStr());
   REQUIRE(background > 1);
@@ -230,10 +242,13 @@ TEST_CASE("the group in the first line is the command's own") {
   CHECK(result.out == kj::str(result.group));
 }
 
-TEST_CASE("ending the group ends children that ignore SIGTERM, and keeps what is printed while dying") {
+TEST_CASE(
+    "ending the group ends children that ignore SIGTERM, and keeps what is printed while dying") {
   auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
-  auto command = shellCommand("trap 'echo dying' TERM; (trap '' TERM; exec sleep 60) & echo ready; "
-                              "while :; do wait; done", true);
+  auto command = shellCommand(
+      "trap 'echo dying' TERM; (trap '' TERM; exec sleep 60) & echo ready; "
+      "while :; do wait; done",
+      true);
   CommandOutput output(true);
   kj::Vector<char> out;
   runRequest(commandRequest(command, "/tmp", "/tmp", engine), [&](const ProcessEvent& event) {
@@ -264,11 +279,12 @@ TEST_CASE("SIGINT reaches a command as in a terminal") {
 TEST_CASE("arguments and variables are data") {
   auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
   WorkspaceCommand command;
-  command.argv = kj::arr(kj::str("sh"), kj::str("-c"), kj::str("printf '%s|' \"$ODD\" \"$PATH\" \"$@\""),
-                                            kj::str("sh"), kj::str("$(echo x)"), kj::str("-n"), kj::str("a'b\"c\nd\\"),
-                                            kj::str(""), kj::str("*"), kj::str("ä=b"));
+  command.argv =
+      kj::arr(kj::str("sh"), kj::str("-c"), kj::str("printf '%s|' \"$ODD\" \"$PATH\" \"$@\""),
+              kj::str("sh"), kj::str("$(echo x)"), kj::str("-n"), kj::str("a'b\"c\nd\\"),
+              kj::str(""), kj::str("*"), kj::str("ä=b"));
   command.environment = kj::arr(EnvironmentVariable{kj::str("ODD"), kj::str("`id` $HOME;\n'")},
-                               EnvironmentVariable{kj::str("PATH"), kj::str("/bin:/usr/bin=1")});
+                                EnvironmentVariable{kj::str("PATH"), kj::str("/bin:/usr/bin=1")});
   auto result = run(kj::mv(command), engine);
   checkExit(result, ExitStatus::EXITED, 0);
   CHECK(result.out == "`id` $HOME;\n'|/bin:/usr/bin=1|$(echo x)|-n|a'b\"c\nd\\||*|ä=b|");
@@ -283,7 +299,9 @@ TEST_CASE("a program that does not exist is exit code 127 with a text") {
   CHECK(strstr(result.err.cStr(), "no-such-program") != nullptr);
 }
 
-TEST_CASE("a missing working directory and a file in its place are told apart; the workspace itself is made") {
+TEST_CASE(
+    "a missing working directory and a file in its place are told apart; the workspace itself is "
+    "made") {
   auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
   CHECK(run(shellCommand("true"), engine, "/tmp/no such dir '\"").workdir == "missing");
   CHECK(run(shellCommand("true"), engine, "/etc/passwd").workdir == "file");
@@ -322,7 +340,9 @@ TEST_CASE("what cannot be an argument list is refused before it is sent") {
 }
 
 TEST_CASE("a lost line is noticed and a repeated one is skipped") {
-  auto line = [](kj::StringPtr text) { return ProcessEvent{ProcessEvent::STDOUT_LINE, kj::heapString(text)}; };
+  auto line = [](kj::StringPtr text) {
+    return ProcessEvent{ProcessEvent::STDOUT_LINE, kj::heapString(text)};
+  };
   CommandOutput output(true);
   CHECK(output.take(line("p 42")).kind == CommandOutput::STARTED);
   CHECK(output.take(line("d 0 YQ==")).kind == CommandOutput::STDOUT);
@@ -348,7 +368,8 @@ TEST_CASE("a process group that is not the command's own is never believed") {
 TEST_CASE("the scripts work in every POSIX shell of this machine") {
   for (kj::StringPtr shell : {"dash"_kj, "bash"_kj}) {
     auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
-    auto result = run(shellCommand("printf out; printf err >&2; exit 4"), engine, "/tmp", "/tmp", shell);
+    auto result =
+        run(shellCommand("printf out; printf err >&2; exit 4"), engine, "/tmp", "/tmp", shell);
     checkExit(result, ExitStatus::EXITED, 4);
     CHECK(result.out == "out");
     CHECK(result.err == "err");

@@ -1,15 +1,15 @@
-// Sessions and their workspaces on real sandboxes: the local cloud's HTTP server in this process, its containers around
-// real processes.
-#include "base/error.h"
-#include "base/coroutine.h"
+// Sessions and their workspaces on real sandboxes: the local cloud's HTTP server in this process,
+// its containers around real processes.
 #include "localcloud/local-cloud.h"
+#include "base/coroutine.h"
+#include "base/error.h"
 #include "sandbox/sessions.h"
 #include "sandbox/workspace.h"
 #include "tensorlake/client.h"
 
-#include <catch2/catch.hpp>
 #include <kj/async-unix.h>
 #include <kj/debug.h>
+#include <catch2/catch.hpp>
 
 #include <signal.h>
 #include <stdlib.h>
@@ -51,7 +51,8 @@ class Observer final : public SessionObserver {
  public:
   std::string seen;
   void sessionEvent(kj::StringPtr id, SessionEventKind kind, kj::StringPtr text) override {
-    static const char* const NAMES[] = {"created", "resumed", "connected", "lost", "suspended", "deleted"};
+    static const char* const NAMES[] = {"created", "resumed",   "connected",
+                                        "lost",    "suspended", "deleted"};
     seen += NAMES[static_cast<int>(kind)];
     seen += ' ';
   }
@@ -90,12 +91,15 @@ struct Bridge {
 struct World {
   World() : io(kj::setupAsyncIo()) {
     REQUIRE(mkdtemp(directory) != nullptr);
-    cloud = localcloud::startLocalCloud(io, "127.0.0.1:0", directory, kj::heapString(KEY)).wait(io.waitScope);
-    running = cloud->run().eagerlyEvaluate([](kj::Exception&& e) { KJ_LOG(ERROR, "the cloud stopped", e); });
+    cloud = localcloud::startLocalCloud(io, "127.0.0.1:0", directory, kj::heapString(KEY))
+                .wait(io.waitScope);
+    running = cloud->run().eagerlyEvaluate(
+        [](kj::Exception&& e) { KJ_LOG(ERROR, "the cloud stopped", e); });
     bridge = kj::heap<Bridge>(io, cloud->url());
   }
   ~World() noexcept(false) {
-    for (auto& sandbox : wait(bridge->client->list())) wait(bridge->client->remove(kj::mv(sandbox.id)));
+    for (auto& sandbox : wait(bridge->client->list()))
+      wait(bridge->client->remove(kj::mv(sandbox.id)));
     bridge = nullptr;
     running = nullptr;
     cloud = nullptr;
@@ -124,7 +128,8 @@ struct World {
     CHECK(status.kind == ExitStatus::EXITED);
     return output.text();
   }
-  static WorkspaceCommand shell(kj::StringPtr script, bool merge = true, kj::Maybe<kj::Duration> timeout = nullptr) {
+  static WorkspaceCommand shell(kj::StringPtr script, bool merge = true,
+                                kj::Maybe<kj::Duration> timeout = nullptr) {
     WorkspaceCommand command;
     command.argv = kj::arr(kj::str("sh"), kj::str("-c"), kj::heapString(script));
     command.mergeStderr = merge;
@@ -149,7 +154,9 @@ struct World {
     auto stream = wait(session.workspace().readFile(path));
     return wait(stream->readAllBytes());
   }
-  kj::String readText(Session& session, kj::StringPtr path) { return kj::heapString(readAll(session, path).asChars()); }
+  kj::String readText(Session& session, kj::StringPtr path) {
+    return kj::heapString(readAll(session, path).asChars());
+  }
 
   kj::AsyncIoContext io;
   char directory[40] = "/tmp/sandbridge-test-XXXXXX";
@@ -161,7 +168,8 @@ struct World {
 
 }  // namespace
 
-TEST_CASE("a session's sandbox is made on first use, once however many calls race", "[localcloud]") {
+TEST_CASE("a session's sandbox is made on first use, once however many calls race",
+          "[localcloud]") {
   World world;
   auto session = world.bridge->session("ses_Race");
   CHECK(world.wait(session->info()).status == "none");
@@ -211,7 +219,8 @@ TEST_CASE("a suspended sandbox is resumed by its next use, with its processes", 
   CHECK(world.bridge->observer.seen == "created suspended resumed ");
 }
 
-TEST_CASE("a sandbox that somebody else suspended is woken without the bridge knowing", "[localcloud]") {
+TEST_CASE("a sandbox that somebody else suspended is woken without the bridge knowing",
+          "[localcloud]") {
   World world;
   auto session = world.bridge->session("woken");
   auto info = world.wait(session->prepare());
@@ -219,20 +228,24 @@ TEST_CASE("a sandbox that somebody else suspended is woken without the bridge kn
   CHECK(world.run(*session, "echo awake") == "awake\n");
 }
 
-TEST_CASE("a sandbox that somebody else deleted is told as lost, once, and the next call has a new one", "[localcloud]") {
+TEST_CASE(
+    "a sandbox that somebody else deleted is told as lost, once, and the next call has a new one",
+    "[localcloud]") {
   World world;
   auto session = world.bridge->session("lost");
   world.writeText(*session, "gone.txt", "x");
   auto info = world.wait(session->prepare());
   world.wait(world.bridge->client->remove(kj::heapString(info.sandboxId)));
   Output output;
-  CHECK(world.failureKind(session->workspace().start(World::shell("true"), output)) == ErrorKind::SANDBOX_LOST);
+  CHECK(world.failureKind(session->workspace().start(World::shell("true"), output)) ==
+        ErrorKind::SANDBOX_LOST);
   CHECK(world.bridge->observer.seen == "created lost ");
   CHECK(world.run(*session, "ls -A /workspace") == "");
   CHECK(world.bridge->observer.seen == "created lost created ");
 }
 
-TEST_CASE("destroy removes the sandbox, is idempotent, and the session can begin anew", "[localcloud]") {
+TEST_CASE("destroy removes the sandbox, is idempotent, and the session can begin anew",
+          "[localcloud]") {
   World world;
   auto session = world.bridge->session("ending");
   world.wait(session->destroy());
@@ -245,7 +258,8 @@ TEST_CASE("destroy removes the sandbox, is idempotent, and the session can begin
   CHECK(world.bridge->observer.seen == "created deleted created ");
 }
 
-TEST_CASE("destroy waits for calls under way, and calls made meanwhile are refused", "[localcloud]") {
+TEST_CASE("destroy waits for calls under way, and calls made meanwhile are refused",
+          "[localcloud]") {
   World world;
   auto session = world.bridge->session("busy");
   Output output;
@@ -258,6 +272,24 @@ TEST_CASE("destroy waits for calls under way, and calls made meanwhile are refus
   process = nullptr;
   world.wait(kj::mv(destroyed));
   CHECK(world.wait(session->info()).status != "running");
+}
+
+TEST_CASE("what has ended, though it is still held, does not keep a session from being destroyed",
+          "[localcloud]") {
+  World world;
+  auto session = world.bridge->session("held");
+  world.writeText(*session, "file", "x");
+  Output output;
+  auto process = world.wait(session->workspace().start(World::shell("true"), output));
+  world.wait(process->wait());
+  auto stream = world.wait(session->workspace().readFile("file"));
+  world.wait(stream->readAllBytes());
+  bool late = false;
+  auto timer =
+      world.io.provider->getTimer().afterDelay(20 * kj::SECONDS).then([&]() { late = true; });
+  world.wait(session->destroy().exclusiveJoin(kj::mv(timer)));
+  CHECK_FALSE(late);
+  world.wait(process->signal(SIGTERM));
 }
 
 TEST_CASE("the sandbox's environment holds no key", "[localcloud]") {
@@ -287,7 +319,8 @@ TEST_CASE("bytes come out of a real sandbox as they were printed", "[localcloud]
   World world;
   auto session = world.bridge->session("bytes");
   Output output;
-  auto status = world.run(*session, "printf 'a\\0\\377\\r\\n\\n'; printf 'err\\n\\n' >&2; printf end", output, false);
+  auto status = world.run(
+      *session, "printf 'a\\0\\377\\r\\n\\n'; printf 'err\\n\\n' >&2; printf end", output, false);
   CHECK(status.success());
   CHECK(output.text() == kj::StringPtr("a\0\377\r\n\nend", 9));
   CHECK(output.errors() == "err\n\n");
@@ -307,7 +340,8 @@ TEST_CASE("output arrives while the command runs, partial lines included", "[loc
   Output output;
   auto paf = kj::newPromiseAndFulfiller<void>();
   output.onChunk = [&]() { paf.fulfiller->fulfill(); };
-  auto process = world.wait(session->workspace().start(World::shell("printf 'prompt> '; sleep 300"), output));
+  auto process =
+      world.wait(session->workspace().start(World::shell("printf 'prompt> '; sleep 300"), output));
   auto ended = process->wait();
   world.wait(kj::mv(paf.promise));
   CHECK(output.text() == "prompt> ");
@@ -316,12 +350,14 @@ TEST_CASE("output arrives while the command runs, partial lines included", "[loc
   CHECK(status.shellCode() == 128 + SIGTERM);
 }
 
-TEST_CASE("a timeout ends the process group and keeps what it printed while dying", "[localcloud]") {
+TEST_CASE("a timeout ends the process group and keeps what it printed while dying",
+          "[localcloud]") {
   World world;
   auto session = world.bridge->session("late");
   Output output;
-  auto status = world.run(*session, "trap 'echo dying; exit 1' TERM; echo working; sleep 300 & wait", output, true,
-                          300 * kj::MILLISECONDS);
+  auto status =
+      world.run(*session, "trap 'echo dying; exit 1' TERM; echo working; sleep 300 & wait", output,
+                true, 300 * kj::MILLISECONDS);
   CHECK(status.kind == ExitStatus::TIMED_OUT);
   CHECK(output.text() == "working\ndying\n");
   CHECK(world.run(*session, "ps ax | grep -c '[s]leep 300'; true") == "0\n");
@@ -375,12 +411,14 @@ TEST_CASE("a missing working directory is told by name", "[localcloud]") {
   Output output;
   auto command = World::shell("pwd");
   command.workdir = kj::str("no such dir");
-  CHECK(world.failureKind(session->workspace().start(kj::mv(command), output)) == ErrorKind::NOT_FOUND);
+  CHECK(world.failureKind(session->workspace().start(kj::mv(command), output)) ==
+        ErrorKind::NOT_FOUND);
   CHECK(world.lastError == "the working directory /workspace/no such dir does not exist.");
   world.writeText(*session, "file", "x");
   command = World::shell("pwd");
   command.workdir = kj::str("file");
-  CHECK(world.failureKind(session->workspace().start(kj::mv(command), output)) == ErrorKind::INVALID_ARGUMENT);
+  CHECK(world.failureKind(session->workspace().start(kj::mv(command), output)) ==
+        ErrorKind::INVALID_ARGUMENT);
 }
 
 TEST_CASE("scripts return exact bytes, apart, with their code", "[localcloud]") {
@@ -389,19 +427,21 @@ TEST_CASE("scripts return exact bytes, apart, with their code", "[localcloud]") 
   auto args = []() { return kj::arr(kj::str("$(id)"), kj::str("a'b\n"), kj::str("")); };
   auto captured = world.wait(session->workspace().runScript(
       "printf '%s|' \"$@\"; printf 'x\\0\\377' ; printf 'err\\n' >&2; pwd; exit 3", args()));
-  CHECK(kj::heapString(captured.output.asChars()) == kj::StringPtr("$(id)|a'b\n||x\0\377/workspace\n", 26));
+  CHECK(kj::heapString(captured.output.asChars()) ==
+        kj::StringPtr("$(id)|a'b\n||x\0\377/workspace\n", 26));
   CHECK(kj::heapString(captured.errorOutput.asChars()) == "err\n");
   CHECK(captured.status.value == 3);
   auto large = world.wait(session->workspace().runScript("head -c 5000000 /dev/zero", {}));
   CHECK(large.output.size() == 5000000);
-  CHECK(world.failureKind(session->workspace().runScript("head -c 5000000 /dev/zero", {}, 1000)) == ErrorKind::FAILED);
+  CHECK(world.failureKind(session->workspace().runScript("head -c 5000000 /dev/zero", {}, 1000)) ==
+        ErrorKind::FAILED);
 }
 
 TEST_CASE("files of every size survive a round trip, and parents are made", "[localcloud]") {
   World world;
   auto session = world.bridge->session("files");
-  for (size_t size : {size_t(0), size_t(1), size_t(72 << 10), size_t((72 << 10) + 1), size_t(1 << 20),
-                      size_t((1 << 20) + 1), size_t(20 << 20)}) {
+  for (size_t size : {size_t(0), size_t(1), size_t(72 << 10), size_t((72 << 10) + 1),
+                      size_t(1 << 20), size_t((1 << 20) + 1), size_t(20 << 20)}) {
     INFO(size);
     auto bytes = kj::heapArray<kj::byte>(size);
     uint32_t state = 1;
@@ -418,8 +458,10 @@ TEST_CASE("files of every size survive a round trip, and parents are made", "[lo
 TEST_CASE("writing keeps mode, hard links and symbolic links", "[localcloud]") {
   World world;
   auto session = world.bridge->session("links");
-  world.run(*session, "mkdir d; echo old > d/real; chmod 751 d/real; ln -s d/real link; ln -s nowhere dangling; "
-                      "echo old > one; chmod 640 one; ln one two");
+  world.run(
+      *session,
+      "mkdir d; echo old > d/real; chmod 751 d/real; ln -s d/real link; ln -s nowhere dangling; "
+      "echo old > one; chmod 640 one; ln one two");
   auto padding = kj::str(kj::repeat('x', 100000));
   for (kj::StringPtr text : {"new"_kj, kj::StringPtr(padding)}) {
     world.writeText(*session, "link", text);
@@ -428,8 +470,11 @@ TEST_CASE("writing keeps mode, hard links and symbolic links", "[localcloud]") {
     CHECK(world.readText(*session, "d/real") == text);
     CHECK(world.readText(*session, "two") == text);
     CHECK(world.readText(*session, "nowhere") == text);
-    CHECK(world.run(*session, "stat -c %a d/real one; readlink link; stat -c %h one; find . -name '.sandbridge*'") ==
-          "751\n640\nd/real\n2\n");
+    CHECK(
+        world.run(
+            *session,
+            "stat -c %a d/real one; readlink link; stat -c %h one; find . -name '.sandbridge*'") ==
+        "751\n640\nd/real\n2\n");
   }
 }
 
@@ -459,12 +504,14 @@ TEST_CASE("a full disk leaves the old content, and no temporary file", "[localcl
   World world;
   auto session = world.bridge->session("full");
   // The one small file system that every sandbox has.
-  world.run(*session, "cd /dev/shm && echo old > file && echo old > one && ln one two && "
-                      "head -c 4000 /dev/zero > spare && cat /dev/zero > filler 2>/dev/null; rm spare");
+  world.run(*session,
+            "cd /dev/shm && echo old > file && echo old > one && ln one two && "
+            "head -c 4000 /dev/zero > spare && cat /dev/zero > filler 2>/dev/null; rm spare");
   for (size_t size : {size_t(60000), size_t(500000), size_t(3 << 20)}) {
     INFO(size);
     for (kj::StringPtr name : {"/dev/shm/file"_kj, "/dev/shm/one"_kj, "/dev/shm/new"_kj}) {
-      CHECK(world.failureKind(session->workspace().writeFile(name, kj::heapArray<kj::byte>(size))) == ErrorKind::FAILED);
+      CHECK(world.failureKind(session->workspace().writeFile(
+                name, kj::heapArray<kj::byte>(size))) == ErrorKind::FAILED);
       CHECK(strstr(world.lastError.cStr(), "No space left on device") != nullptr);
     }
     // What an upload left goes in the background.
@@ -496,7 +543,8 @@ TEST_CASE("cost of the command script", "[.][measure]") {
   World world;
   auto session = world.bridge->session("cost");
   auto info = world.wait(session->prepare());
-  auto sandbox = KJ_ASSERT_NONNULL(world.wait(world.bridge->client->get(kj::heapString(info.sandboxId))));
+  auto sandbox =
+      KJ_ASSERT_NONNULL(world.wait(world.bridge->client->get(kj::heapString(info.sandboxId))));
   auto plane = world.bridge->client->connect(sandbox);
   auto measure = [&](const char* what, kj::Function<void()> action) {
     action();
@@ -509,7 +557,8 @@ TEST_CASE("cost of the command script", "[.][measure]") {
     tensorlake::ProcessRequest request;
     request.command = kj::str("true");
     auto events = world.wait(plane->run(kj::mv(request)));
-    while (world.wait(events->next()) != nullptr) {}
+    while (world.wait(events->next()) != nullptr) {
+    }
   });
   measure("true, merged", [&]() {
     Output output;
@@ -525,6 +574,8 @@ TEST_CASE("cost of the command script", "[.][measure]") {
     world.wait(world.wait(session->workspace().start(kj::mv(command), output))->wait());
   });
   measure("runScript of :", [&]() { world.wait(session->workspace().runScript(":", {})); });
-  measure("write of 1 KiB", [&]() { world.wait(session->workspace().writeFile("f", kj::heapArray<kj::byte>(1024))); });
+  measure("write of 1 KiB", [&]() {
+    world.wait(session->workspace().writeFile("f", kj::heapArray<kj::byte>(1024)));
+  });
   measure("read of 1 KiB", [&]() { world.readAll(*session, "f"); });
 }

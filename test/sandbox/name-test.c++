@@ -2,8 +2,8 @@
 #include "sandbox/sessions.h"
 #include "sandbox/workspace.h"
 
-#include <catch2/catch.hpp>
 #include <kj/debug.h>
+#include <catch2/catch.hpp>
 
 #include <set>
 #include <string>
@@ -20,14 +20,40 @@ TEST_CASE("two session ids never share a sandbox, whatever bytes they are") {
   auto fits = kj::str(kj::repeat('a', 54));
   auto tooLong = kj::str(kj::repeat('a', 55));
   kj::Vector<kj::String> ids;
-  for (kj::StringPtr id : {"a"_kj, "A"_kj, "ab"_kj, "a_b"_kj, "a-b"_kj, "a.b"_kj, "a/b"_kj, "a b"_kj, "a\nb"_kj, "-a"_kj, "a-"_kj,
-                           "-"_kj, "--"_kj, "_"_kj, "ses_3Fa"_kj, "ses_3fA"_kj, "ses-3fa"_kj, "../../etc"_kj, "'\"$(id)"_kj,
-                           "\xff"_kj, "\xfe"_kj, "ä"_kj, "Ä"_kj, kj::StringPtr(longOne), kj::StringPtr(longer),
-                           kj::StringPtr(fits), kj::StringPtr(tooLong), kj::StringPtr("a\0b", 3), kj::StringPtr("a\0c", 3)}) {
+  for (kj::StringPtr id : {"a"_kj,
+                           "A"_kj,
+                           "ab"_kj,
+                           "a_b"_kj,
+                           "a-b"_kj,
+                           "a.b"_kj,
+                           "a/b"_kj,
+                           "a b"_kj,
+                           "a\nb"_kj,
+                           "-a"_kj,
+                           "a-"_kj,
+                           "-"_kj,
+                           "--"_kj,
+                           "_"_kj,
+                           "ses_3Fa"_kj,
+                           "ses_3fA"_kj,
+                           "ses-3fa"_kj,
+                           "../../etc"_kj,
+                           "'\"$(id)"_kj,
+                           "\xff"_kj,
+                           "\xfe"_kj,
+                           "ä"_kj,
+                           "Ä"_kj,
+                           kj::StringPtr(longOne),
+                           kj::StringPtr(longer),
+                           kj::StringPtr(fits),
+                           kj::StringPtr(tooLong),
+                           kj::StringPtr("a\0b", 3),
+                           kj::StringPtr("a\0c", 3)}) {
     ids.add(kj::heapString(id));
   }
   // Ids that look like what another id's name is made of.
-  for (size_t i = 0, n = ids.size(); i < n; ++i) ids.add(kj::heapString(sandboxName(ids[i]).slice(9)));
+  for (size_t i = 0, n = ids.size(); i < n; ++i)
+    ids.add(kj::heapString(sandboxName(ids[i]).slice(9)));
   std::set<std::string> names, distinct;
   for (auto& id : ids) {
     auto name = sandboxName(id);

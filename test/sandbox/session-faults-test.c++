@@ -12,7 +12,9 @@ const std::string BASE = "/v1/namespaces/default/sandboxes";
 
 struct Events final : public SessionObserver {
   std::vector<SessionEventKind> seen;
-  void sessionEvent(kj::StringPtr, SessionEventKind kind, kj::StringPtr) override { seen.push_back(kind); }
+  void sessionEvent(kj::StringPtr, SessionEventKind kind, kj::StringPtr) override {
+    seen.push_back(kind);
+  }
 };
 
 // A TensorLake with one sandbox, told by its status; empty: none.
@@ -25,12 +27,14 @@ struct OneSandbox : public Fixture {
   ~OneSandbox() noexcept(false) { sessions->removeObserver(events); }
 
   std::string status, id = "box1";
-  std::function<kj::Maybe<Reply>(const Seen&)> fault = [](const Seen&) -> kj::Maybe<Reply> { return nullptr; };
+  std::function<kj::Maybe<Reply>(const Seen&)> fault = [](const Seen&) -> kj::Maybe<Reply> {
+    return nullptr;
+  };
   size_t runs = 0;
 
   std::string describe() {
-    return "{\"id\":\"" + id + "\",\"name\":\"opencode-s\",\"status\":\"" + status + "\",\"sandbox_url\":\"" +
-           server.url() + "\"}";
+    return "{\"id\":\"" + id + "\",\"name\":\"opencode-s\",\"status\":\"" + status +
+           "\",\"sandbox_url\":\"" + server.url() + "\"}";
   }
   Reply reply(const Seen& request) {
     auto special = fault(request);
@@ -41,8 +45,10 @@ struct OneSandbox : public Fixture {
       if (status != "running") return error(404, "SANDBOX_NOT_FOUND");
       ++runs;
       // What the script of runScript prints for a script that prints "ok".
-      return test::events("data: {\"pid\":9}\n\ndata: {\"line\":\"b2s=\",\"timestamp\":1,\"stream\":\"stdout\"}\n\n"
-                          "data: {\"line\":\"x 0\",\"timestamp\":1,\"stream\":\"stdout\"}\n\ndata: {\"exit_code\":0}\n\n");
+      return test::events(
+          "data: {\"pid\":9}\n\ndata: {\"line\":\"b2s=\",\"timestamp\":1,\"stream\":\"stdout\"}\n\n"
+          "data: {\"line\":\"x 0\",\"timestamp\":1,\"stream\":\"stdout\"}\n\ndata: "
+          "{\"exit_code\":0}\n\n");
     }
     if (request.line() == "DELETE " + BASE + "/" + id) {
       status = "";
@@ -87,7 +93,8 @@ TEST_CASE("a call that finds the sandbox suspended resumes it and is made again,
   CHECK(w.script() == "ok");
   CHECK(w.runs == 2);
   CHECK(w.creations() == 1);
-  CHECK(w.events.seen == std::vector<SessionEventKind>{SessionEventKind::CREATED, SessionEventKind::RESUMED});
+  CHECK(w.events.seen ==
+        std::vector<SessionEventKind>{SessionEventKind::CREATED, SessionEventKind::RESUMED});
 }
 
 TEST_CASE("a call on a cached sandbox costs one request") {
@@ -98,7 +105,8 @@ TEST_CASE("a call on a cached sandbox costs one request") {
   CHECK(w.server.seen.size() == before + 1);
 }
 
-TEST_CASE("a terminated sandbox is lost, is told once, and its successor is made by the next call") {
+TEST_CASE(
+    "a terminated sandbox is lost, is told once, and its successor is made by the next call") {
   OneSandbox w;
   w.script();
   w.status = "terminated";
@@ -106,7 +114,8 @@ TEST_CASE("a terminated sandbox is lost, is told once, and its successor is made
   w.id = "box2";
   CHECK(w.script() == "ok");
   CHECK(w.creations() == 2);
-  CHECK(w.events.seen == std::vector<SessionEventKind>{SessionEventKind::CREATED, SessionEventKind::LOST,
+  CHECK(w.events.seen == std::vector<SessionEventKind>{SessionEventKind::CREATED,
+                                                       SessionEventKind::LOST,
                                                        SessionEventKind::CREATED});
 }
 
@@ -208,15 +217,19 @@ TEST_CASE("a workspace that the image's user cannot make is made by root") {
   w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
     if (request.path != "/api/v1/processes/run") return nullptr;
     auto line = [](const char* text) {
-      return "data: {\"line\":\"" + std::string(text) + "\",\"timestamp\":1,\"stream\":\"stdout\"}\n\n";
+      return "data: {\"line\":\"" + std::string(text) +
+             "\",\"timestamp\":1,\"stream\":\"stdout\"}\n\n";
     };
     if (request.body.find("\"user\":\"root\"") != std::string::npos) {
       rootMadeIt = request.body.find("mkdir -p") != std::string::npos;
       return test::events("data: {\"pid\":7}\n\ndata: {\"exit_code\":0}\n\n");
     }
     ++commands;
-    if (!rootMadeIt) return test::events("data: {\"pid\":8}\n\n" + line("w missing") + "data: {\"exit_code\":0}\n\n");
-    return test::events("data: {\"pid\":9}\n\n" + line("p 10") + line("e 0") + line("x 0") + "data: {\"exit_code\":0}\n\n");
+    if (!rootMadeIt)
+      return test::events("data: {\"pid\":8}\n\n" + line("w missing") +
+                          "data: {\"exit_code\":0}\n\n");
+    return test::events("data: {\"pid\":9}\n\n" + line("p 10") + line("e 0") + line("x 0") +
+                        "data: {\"exit_code\":0}\n\n");
   };
   struct Nothing final : public OutputReceiver {
     kj::Promise<void> stdoutChunk(kj::ArrayPtr<const kj::byte>) override { return kj::READY_NOW; }

@@ -72,7 +72,9 @@ TEST_CASE("a look-up goes on through lost answers and 503s") {
 
 TEST_CASE("every attempt has a trace id of its own") {
   Fixture f;
-  f.server.answer = [&](const Seen&) { return f.server.seen.size() == 1 ? json(503, "") : json(200, RUNNING); };
+  f.server.answer = [&](const Seen&) {
+    return f.server.seen.size() == 1 ? json(503, "") : json(200, RUNNING);
+  };
   f.wait(f.client->get(kj::str("n")));
   auto trace = [&](size_t i) {
     auto at = f.server.seen[i].head.find("traceparent: 00-");
@@ -136,10 +138,12 @@ TEST_CASE("all pages of the list are followed") {
   Fixture f;
   f.server.answer = [&](const Seen& request) {
     if (request.path.find("cursor=") == std::string::npos) {
-      return json(200, "{\"sandboxes\":[{\"id\":\"a\",\"status\":\"running\"}],\"next_cursor\":\"x+/=\"}");
+      return json(
+          200, "{\"sandboxes\":[{\"id\":\"a\",\"status\":\"running\"}],\"next_cursor\":\"x+/=\"}");
     }
     CHECK(request.path == BASE + "?limit=100&cursor=x%2B%2F%3D");
-    return json(200, "{\"sandboxes\":[{\"id\":\"b\",\"status\":\"running\"}],\"next_cursor\":null}");
+    return json(200,
+                "{\"sandboxes\":[{\"id\":\"b\",\"status\":\"running\"}],\"next_cursor\":null}");
   };
   auto all = f.wait(f.client->list());
   REQUIRE(all.size() == 2);
@@ -188,7 +192,8 @@ TEST_CASE("a creation that never arrived is sent again") {
 TEST_CASE("a creation that took too long is removed again") {
   Fixture f;
   f.server.answer = [&](const Seen& request) {
-    if (request.method == "POST") return json(504, "{\"sandbox_id\":\"late1\",\"status\":\"timeout\"}");
+    if (request.method == "POST")
+      return json(504, "{\"sandbox_id\":\"late1\",\"status\":\"timeout\"}");
     return json(200, "{}");
   };
   CHECK(kindOf(failure(f, f.client->create(named()))) == ErrorKind::UNAVAILABLE);
@@ -198,9 +203,12 @@ TEST_CASE("a creation that took too long is removed again") {
 TEST_CASE("a sandbox that ends while it starts is removed, and the reason told") {
   Fixture f;
   f.server.answer = [&](const Seen& request) {
-    if (request.method == "POST") return json(200, "{\"sandbox_id\":\"s1\",\"status\":\"pending\"}");
+    if (request.method == "POST")
+      return json(200, "{\"sandbox_id\":\"s1\",\"status\":\"pending\"}");
     if (request.method == "GET") {
-      return json(200, "{\"id\":\"s1\",\"status\":\"terminated\",\"termination_reason\":\"ImageNotFound\"}");
+      return json(
+          200,
+          "{\"id\":\"s1\",\"status\":\"terminated\",\"termination_reason\":\"ImageNotFound\"}");
     }
     return json(200, "{}");
   };
@@ -232,7 +240,8 @@ TEST_CASE("resume waits through suspending, and for the state to come true") {
 TEST_CASE("lifecycle posts without a body say so") {
   Fixture f;
   f.server.answer = [&](const Seen& request) {
-    return request.method == "POST" ? json(200, "") : json(200, "{\"id\":\"box1\",\"status\":\"suspended\"}");
+    return request.method == "POST" ? json(200, "")
+                                    : json(200, "{\"id\":\"box1\",\"status\":\"suspended\"}");
   };
   f.wait(f.client->suspend(kj::str("box1")));
   CHECK(f.server.seen[0].has("Content-Length: 0"));
@@ -265,8 +274,8 @@ TEST_CASE("a run that failed before it was passed on is sent again") {
 }
 
 TEST_CASE("a run's stream that ends without an exit event is interrupted, however it ends") {
-  for (auto& reply : {events("data: {\"pid\":1}\n\n"), cutEvents("data: {\"pid\":1}\n\n"), events(""),
-                      events("data: {\"pid\":1}\n\ndata: {\"error\":\"lost it\"}\n\n"),
+  for (auto& reply : {events("data: {\"pid\":1}\n\n"), cutEvents("data: {\"pid\":1}\n\n"),
+                      events(""), events("data: {\"pid\":1}\n\ndata: {\"error\":\"lost it\"}\n\n"),
                       events("data: {\"exit_code\":0}"),  // not dispatched: no empty line
                       events("data: {\"exit_c\n\n")}) {
     Fixture f;
@@ -317,7 +326,9 @@ TEST_CASE("a sandbox without an address is refused rather than guessed") {
 
 TEST_CASE("an empty upload carries its length, and an upload can be repeated") {
   Fixture f;
-  f.server.answer = [&](const Seen&) { return f.server.seen.size() == 2 ? json(503, "") : Reply{"HTTP/1.1 204 X\r\n\r\n"}; };
+  f.server.answer = [&](const Seen&) {
+    return f.server.seen.size() == 2 ? json(503, "") : Reply{"HTTP/1.1 204 X\r\n\r\n"};
+  };
   f.wait(f.plane()->writeFile(kj::str("/a b+c"), kj::Array<const kj::byte>()));
   CHECK(f.server.seen[0].line() == "PUT /api/v1/files?path=%2Fa%20b%2Bc");
   CHECK(f.server.seen[0].has("Content-Length: 0"));
@@ -329,7 +340,10 @@ TEST_CASE("an empty upload carries its length, and an upload can be repeated") {
 TEST_CASE("a file that breaks off is an error, not a short file") {
   Fixture f;
   f.server.answer = [&](const Seen&) {
-    return Reply{"HTTP/1.1 200 X\r\nContent-Type: application/octet-stream\r\nContent-Length: 10\r\n\r\nhalf", true};
+    return Reply{
+        "HTTP/1.1 200 X\r\nContent-Type: application/octet-stream\r\nContent-Length: "
+        "10\r\n\r\nhalf",
+        true};
   };
   auto plane = f.plane();
   auto stream = f.wait(plane->readFile(kj::str("/x")));

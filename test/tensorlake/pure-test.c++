@@ -6,8 +6,8 @@
 #include "tensorlake/retry.h"
 #include "tensorlake/transport.h"
 
-#include <catch2/catch.hpp>
 #include <kj/debug.h>
+#include <catch2/catch.hpp>
 
 #include <map>
 #include <string>
@@ -23,7 +23,8 @@ kj::String parseAll(kj::StringPtr text, size_t step) {
   for (size_t i = 0; i < text.size(); i += step) {
     parser.feed(text.asBytes().slice(i, kj::min(i + step, text.size())), events);
   }
-  return kj::strArray(KJ_MAP(e, events) { return kj::str("[", e.name, ":", e.data, "]"); }, "");
+  return kj::strArray(
+      KJ_MAP(e, events) { return kj::str("[", e.name, ":", e.data, "]"); }, "");
 }
 
 ErrorKind kindThrown(kj::Function<void()> action) {
@@ -43,7 +44,9 @@ Config configured(std::map<std::string, std::string> variables) {
   });
 }
 
-Outcome answered(unsigned status, kj::StringPtr code = nullptr) { return Outcome{true, status, code, nullptr}; }
+Outcome answered(unsigned status, kj::StringPtr code = nullptr) {
+  return Outcome{true, status, code, nullptr};
+}
 
 bool retried(Effect effect, const Outcome& outcome) {
   return retryDelay(effect, outcome, 0, 0 * kj::SECONDS, 0.5) != nullptr;
@@ -52,8 +55,10 @@ bool retried(Effect effect, const Outcome& outcome) {
 }  // namespace
 
 TEST_CASE("an event stream reads the same wherever its chunks are cut") {
-  kj::StringPtr text = "\xef\xbb\xbf" "data: {\"pid\":1}\n\n: comment\r\nevent: output\r\ndata: a\r\ndata:b\r\n\r\n"
-                       "data\n\nid: 7\nretry: 1\n\nevent: eof\rdata: {}\r\rdata: cut off";
+  kj::StringPtr text =
+      "\xef\xbb\xbf"
+      "data: {\"pid\":1}\n\n: comment\r\nevent: output\r\ndata: a\r\ndata:b\r\n\r\n"
+      "data\n\nid: 7\nretry: 1\n\nevent: eof\rdata: {}\r\rdata: cut off";
   kj::StringPtr expected = "[:{\"pid\":1}][output:a\nb][:][eof:{}]";
   for (size_t step = 1; step <= text.size(); ++step) CHECK(parseAll(text, step) == expected);
 }
@@ -84,7 +89,8 @@ TEST_CASE("an endless line or event is refused, not stored") {
 TEST_CASE("what never arrived is sent again, whatever it does") {
   for (auto effect : {Effect::IDEMPOTENT, Effect::ONCE}) {
     CHECK(retried(effect, Outcome{false, 0, nullptr, nullptr}));
-    for (auto code : {"SANDBOX_UPSTREAM_ERROR", "SANDBOX_NOT_READY", "SANDBOX_UNREACHABLE", "AUTH_SERVICE_UNAVAILABLE"}) {
+    for (auto code : {"SANDBOX_UPSTREAM_ERROR", "SANDBOX_NOT_READY", "SANDBOX_UNREACHABLE",
+                      "AUTH_SERVICE_UNAVAILABLE"}) {
       CHECK(retried(effect, answered(503, code)));
       CHECK(undelivered(answered(503, code)));
     }
@@ -110,7 +116,8 @@ TEST_CASE("a sandbox that does not run is not waited for: it has to be resumed")
 
 TEST_CASE("retry delays grow, have full jitter, and end with the budget") {
   auto delay = [](unsigned attempt, double random) {
-    return KJ_ASSERT_NONNULL(retryDelay(Effect::IDEMPOTENT, answered(503), attempt, 0 * kj::SECONDS, random)) /
+    return KJ_ASSERT_NONNULL(
+               retryDelay(Effect::IDEMPOTENT, answered(503), attempt, 0 * kj::SECONDS, random)) /
            kj::MILLISECONDS;
   };
   CHECK(delay(0, 0.5) == 50);
@@ -123,7 +130,8 @@ TEST_CASE("retry delays grow, have full jitter, and end with the budget") {
 TEST_CASE("Retry-After is honoured, and given up on when it is beyond the budget") {
   auto outcome = answered(429);
   outcome.retryAfter = parseRetryAfter("7");
-  CHECK(KJ_ASSERT_NONNULL(retryDelay(Effect::IDEMPOTENT, outcome, 0, 0 * kj::SECONDS, 0.1)) == 7 * kj::SECONDS);
+  CHECK(KJ_ASSERT_NONNULL(retryDelay(Effect::IDEMPOTENT, outcome, 0, 0 * kj::SECONDS, 0.1)) ==
+        7 * kj::SECONDS);
   outcome.retryAfter = parseRetryAfter("31");
   CHECK(retryDelay(Effect::IDEMPOTENT, outcome, 0, 0 * kj::SECONDS, 0.1) == nullptr);
   CHECK(parseRetryAfter("Wed, 21 Oct 2026 07:28:00 GMT") == nullptr);
@@ -136,17 +144,22 @@ TEST_CASE("lifecycle calls go where TensorLake's own clients send them") {
   CHECK(lifecycleUrl(configured({})) == "https://sandbox.tensorlake.ai");
   CHECK(lifecycleUrl(configured({{"TENSORLAKE_API_URL", "http://api.example.com:8443/"}})) ==
         "http://sandbox.example.com:8443");
-  CHECK(lifecycleUrl(configured({{"TENSORLAKE_API_URL", "http://127.0.0.1:80/x/"}, {"INDEXIFY_NAMESPACE", "team"}})) ==
+  CHECK(lifecycleUrl(configured(
+            {{"TENSORLAKE_API_URL", "http://127.0.0.1:80/x/"}, {"INDEXIFY_NAMESPACE", "team"}})) ==
         "http://127.0.0.1:80/x/v1/namespaces/team");
 }
 
 TEST_CASE("an API URL that is neither api.* nor loopback is an error, never production") {
-  for (auto url : {"http://127.0.0.2", "http://[::1]:80", "https://tl.example.com", "https://tensorlake.ai",
-                   "https://sandbox.tensorlake.ai", "https://localhost.example.com", "ftp://api.tensorlake.ai",
-                   "api.tensorlake.ai", "https://user@api.tensorlake.ai", "https://api.tensorlake.ai?x",
-                   "https://evil.example\\.api.tensorlake.ai", "https:///x", "https://api.tensorlake.ai:99x"}) {
+  for (auto url :
+       {"http://127.0.0.2", "http://[::1]:80", "https://tl.example.com", "https://tensorlake.ai",
+        "https://sandbox.tensorlake.ai", "https://localhost.example.com", "ftp://api.tensorlake.ai",
+        "api.tensorlake.ai", "https://user@api.tensorlake.ai", "https://api.tensorlake.ai?x",
+        "https://evil.example\\.api.tensorlake.ai", "https:///x",
+        "https://api.tensorlake.ai:99x"}) {
     INFO(url);
-    CHECK(kindThrown([&]() { configured({{"TENSORLAKE_API_URL", url}}); }) == ErrorKind::INVALID_ARGUMENT);
+    CHECK(kindThrown([&]() {
+            configured({{"TENSORLAKE_API_URL", url}});
+          }) == ErrorKind::INVALID_ARGUMENT);
   }
 }
 
@@ -156,8 +169,12 @@ TEST_CASE("configuration comes from TensorLake's own variables, with their defau
   CHECK(defaults.cpus == 2);
   CHECK(defaults.memoryMb == 4096);
   CHECK(defaults.diskMb == 10240);
-  auto set = configured({{"TENSORLAKE_API_KEY", "key"}, {"TENSORLAKE_PAT", "pat"}, {"TENSORLAKE_CPUS", "0.5"},
-                         {"TENSORLAKE_MEMORY_MB", "512"}, {"TENSORLAKE_DISK_MB", "20480"}, {"TENSORLAKE_IMAGE", "img"}});
+  auto set = configured({{"TENSORLAKE_API_KEY", "key"},
+                         {"TENSORLAKE_PAT", "pat"},
+                         {"TENSORLAKE_CPUS", "0.5"},
+                         {"TENSORLAKE_MEMORY_MB", "512"},
+                         {"TENSORLAKE_DISK_MB", "20480"},
+                         {"TENSORLAKE_IMAGE", "img"}});
   CHECK(set.apiKey == "key");
   CHECK(set.cpus == 0.5);
   CHECK(set.memoryMb == 512);
@@ -166,7 +183,8 @@ TEST_CASE("configuration comes from TensorLake's own variables, with their defau
   CHECK(configured({{"TENSORLAKE_PAT", "pat"}}).apiKey == "pat");
 }
 
-TEST_CASE("a key with a line break, or a size that is no number, is refused without repeating the key") {
+TEST_CASE(
+    "a key with a line break, or a size that is no number, is refused without repeating the key") {
   try {
     configured({{"TENSORLAKE_API_KEY", "secret\r\nX-Evil: 1"}});
     FAIL("accepted");
@@ -175,7 +193,9 @@ TEST_CASE("a key with a line break, or a size that is no number, is refused with
     CHECK(strstr(e.getDescription().cStr(), "secret") == nullptr);
   }
   for (auto value : {"two", "-1", "nan", "1e99", "2x"}) {
-    CHECK(kindThrown([&]() { configured({{"TENSORLAKE_CPUS", value}}); }) == ErrorKind::INVALID_ARGUMENT);
+    CHECK(kindThrown([&]() {
+            configured({{"TENSORLAKE_CPUS", value}});
+          }) == ErrorKind::INVALID_ARGUMENT);
   }
 }
 
@@ -185,20 +205,24 @@ TEST_CASE("what a creation does not say comes from the configuration") {
   CreateRequest request;
   request.name = kj::str("n");
   CHECK(toJson(request, config) ==
-        "{\"image\":\"img\",\"resources\":{\"cpus\":2.0,\"memory_mb\":4096,\"disk_mb\":10240},\"name\":\"n\"}");
+        "{\"image\":\"img\",\"resources\":{\"cpus\":2.0,\"memory_mb\":4096,\"disk_mb\":10240},"
+        "\"name\":\"n\"}");
   request.cpus = 0.5;
   request.timeoutSecs = 60;
   request.image = kj::str("other");
-  CHECK(toJson(request, config) == "{\"image\":\"other\",\"resources\":{\"cpus\":0.5,\"memory_mb\":4096,"
-                                   "\"disk_mb\":10240},\"timeout_secs\":60,\"name\":\"n\"}");
+  CHECK(toJson(request, config) ==
+        "{\"image\":\"other\",\"resources\":{\"cpus\":0.5,\"memory_mb\":4096,"
+        "\"disk_mb\":10240},\"timeout_secs\":60,\"name\":\"n\"}");
 }
 
 TEST_CASE("sandboxes are understood by id or sandbox_id; without either they are an error") {
-  auto one = parseSandbox("{\"id\":\"a\",\"status\":\"running\",\"sandbox_url\":null,\"created_at\":5}"_kj);
+  auto one = parseSandbox(
+      "{\"id\":\"a\",\"status\":\"running\",\"sandbox_url\":null,\"created_at\":5}"_kj);
   CHECK(one.id == "a");
   CHECK(one.url == "");
   CHECK(one.createdAt == 5);
-  auto two = parseSandbox("{\"sandbox_id\":\"b\",\"status\":\"pending\",\"termination_reason\":\"ImageNotFound\"}"_kj);
+  auto two = parseSandbox(
+      "{\"sandbox_id\":\"b\",\"status\":\"pending\",\"termination_reason\":\"ImageNotFound\"}"_kj);
   CHECK(two.id == "b");
   CHECK(two.reason == "ImageNotFound");
   for (auto bad : {"", "[]", "{}", "{\"id\":5,\"status\":\"x\"}", "{\"id\":\"a\"}", "<html>"}) {
@@ -213,10 +237,12 @@ TEST_CASE("process events: output with and without a time stamp, the end in each
   auto out = KJ_ASSERT_NONNULL(parse("{\"line\":\"a\\u0000b\",\"stream\":\"stdout\"}"));
   CHECK(out.kind == ProcessEvent::STDOUT_LINE);
   CHECK(out.line == kj::StringPtr("a\0b", 3));
-  CHECK(KJ_ASSERT_NONNULL(parse("{\"line\":\"\",\"timestamp\":1,\"stream\":\"stderr\"}")).kind == ProcessEvent::STDERR_LINE);
+  CHECK(KJ_ASSERT_NONNULL(parse("{\"line\":\"\",\"timestamp\":1,\"stream\":\"stderr\"}")).kind ==
+        ProcessEvent::STDERR_LINE);
   CHECK(KJ_ASSERT_NONNULL(parse("{\"handle\":1,\"pid\":42}")).value == 42);
   CHECK(KJ_ASSERT_NONNULL(parse("{\"exit_code\":0,\"signal\":null}")).kind == ProcessEvent::EXITED);
-  CHECK(KJ_ASSERT_NONNULL(parse("{\"exit_code\":null,\"signal\":9,\"oom_killed\":true}")).kind == ProcessEvent::SIGNALED);
+  CHECK(KJ_ASSERT_NONNULL(parse("{\"exit_code\":null,\"signal\":9,\"oom_killed\":true}")).kind ==
+        ProcessEvent::SIGNALED);
   CHECK(KJ_ASSERT_NONNULL(parse("{}", "eof")).kind == ProcessEvent::END_OF_LOG);
   CHECK(parse("{\"exit_code\":null,\"signal\":null}") == nullptr);
   CHECK(parse("{\"new\":1}") == nullptr);

@@ -6,9 +6,9 @@
 #include "net/raw-server.h"
 #include "tensorlake/client.h"
 
-#include <catch2/catch.hpp>
 #include <kj/async-unix.h>
 #include <kj/debug.h>
+#include <catch2/catch.hpp>
 
 #include <functional>
 #include <string>
@@ -19,7 +19,9 @@ namespace sandbridge::test {
 struct Seen {
   std::string method, path, head, body;
   std::string line() const { return method + " " + path; }
-  bool has(const std::string& headerLine) const { return head.find("\r\n" + headerLine + "\r\n") != std::string::npos; }
+  bool has(const std::string& headerLine) const {
+    return head.find("\r\n" + headerLine + "\r\n") != std::string::npos;
+  }
 };
 
 // Bytes to send, and whether the connection goes on after them.
@@ -29,27 +31,33 @@ struct Reply {
 };
 
 inline Reply json(int status, const std::string& body, const std::string& headers = "") {
-  return {"HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Type: application/json\r\n" + headers +
-          "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body};
+  return {"HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Type: application/json\r\n" +
+          headers + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body};
 }
 inline Reply error(int status, const std::string& code) {
   return json(status, "{\"error\":\"scripted\",\"code\":\"" + code + "\"}");
 }
 // An event stream that ends with its connection.
 inline Reply events(const std::string& body) {
-  return {"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + body, true};
+  return {"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + body,
+          true};
 }
 // One that promises more than it sends.
 inline Reply cutEvents(const std::string& body) {
-  return {"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 100000\r\n\r\n" + body, true};
+  return {
+      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 100000\r\n\r\n" + body,
+      true};
 }
 // The request is taken, and never answered.
-inline Reply lost() { return {"", true}; }
+inline Reply lost() {
+  return {"", true};
+}
 
 class ScriptedServer {
  public:
   ScriptedServer(kj::AsyncIoContext& io, kj::StringPtr address = "127.0.0.1")
-      : receiver(io.provider->getNetwork().parseAddress(address).wait(io.waitScope)->listen()), tasks(errors) {
+      : receiver(io.provider->getNetwork().parseAddress(address).wait(io.waitScope)->listen()),
+        tasks(errors) {
     tasks.add(acceptLoop());
   }
 
@@ -74,7 +82,8 @@ class ScriptedServer {
  private:
   struct Errors : public kj::TaskSet::ErrorHandler {
     void taskFailed(kj::Exception&& e) override {
-      if (e.getType() != kj::Exception::Type::DISCONNECTED) KJ_LOG(ERROR, "the scripted server failed", e);
+      if (e.getType() != kj::Exception::Type::DISCONNECTED)
+        KJ_LOG(ERROR, "the scripted server failed", e);
     }
   };
   Errors errors;
@@ -96,7 +105,8 @@ class ScriptedServer {
       request.path = request.head.substr(space + 1, request.head.find(' ', space + 1) - space - 1);
       auto length = request.head.find("Content-Length: ");
       if (length != std::string::npos) {
-        request.body = co_await connection.readExactly(strtoul(request.head.c_str() + length + 16, nullptr, 10));
+        request.body = co_await connection.readExactly(
+            strtoul(request.head.c_str() + length + 16, nullptr, 10));
       }
       seen.push_back(request);
       auto reply = answer(request);
@@ -110,7 +120,8 @@ class ScriptedServer {
 struct Fixture {
   Fixture() : io(kj::setupAsyncIo()), server(io) { connectWith(kj::str("secret-key-42")); }
 
-  void connectWith(kj::String key, kj::StringPtr organization = nullptr, kj::StringPtr project = nullptr) {
+  void connectWith(kj::String key, kj::StringPtr organization = nullptr,
+                   kj::StringPtr project = nullptr) {
     client = nullptr;
     http = newHttpClient(io.unixEventPort, io.provider->getTimer());
     tensorlake::Config config;
@@ -124,9 +135,10 @@ struct Fixture {
   template <typename T>
   T wait(kj::Promise<T> promise) {
     return promise
-        .exclusiveJoin(io.provider->getTimer().afterDelay(60 * kj::SECONDS).then([]() -> kj::Promise<T> {
-          return KJ_EXCEPTION(FAILED, "the test waited for too long");
-        }))
+        .exclusiveJoin(
+            io.provider->getTimer().afterDelay(60 * kj::SECONDS).then([]() -> kj::Promise<T> {
+              return KJ_EXCEPTION(FAILED, "the test waited for too long");
+            }))
         .wait(io.waitScope);
   }
 
