@@ -40,19 +40,23 @@ struct FileChange {
   LineCounts counts;
 };
 
-TextView withoutBom(TextView text) { return startsWith(text, u"\ufeff") ? text.substr(1) : text; }
+TextView withoutBom(TextView text) {
+  return startsWith(text, u"\ufeff") ? text.substr(1) : text;
+}
 
 kj::Array<const kj::byte> encode(TextView text) {
   std::string bytes;
   appendUtf8(bytes, text);
-  return kj::heapArray<const kj::byte>(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
+  return kj::heapArray<const kj::byte>(reinterpret_cast<const kj::byte*>(bytes.data()),
+                                       bytes.size());
 }
 
 std::string pathOf(ToolContext& context, const Text& text) {
   std::string name;
   appendUtf8(name, text);
   if (name.find('\0') != std::string::npos || name.size() > PATH_BYTES) {
-    throw Refusal{kj::str("apply_patch verification failed: a path in the patch holds a null byte or is too long")};
+    throw Refusal{kj::str(
+        "apply_patch verification failed: a path in the patch holds a null byte or is too long")};
   }
   return resolvePath(context.root, name);
 }
@@ -85,7 +89,8 @@ FileChange applySection(Tree& tree, const PatchSection& section, const std::stri
         auto tag = entry.state.isDirectory() ? "BadResource"_kj
                    : entry.state.exists()    ? "NotFound"_kj
                                              : tagOf(entry.state.error);
-        throw Refusal{kj::str("apply_patch verification failed: ", fileSystemError(tag, "readFile", path))};
+        throw Refusal{
+            kj::str("apply_patch verification failed: ", fileSystemError(tag, "readFile", path))};
       }
       break;
     }
@@ -106,7 +111,8 @@ FileChange applySection(Tree& tree, const PatchSection& section, const std::stri
           tree.set(path, kj::mv(content));
         }
       } else {
-        throw Refusal{kj::str("apply_patch verification failed: Failed to read file to update: ", pathText)};
+        throw Refusal{
+            kj::str("apply_patch verification failed: Failed to read file to update: ", pathText)};
       }
       break;
     }
@@ -129,8 +135,8 @@ kj::Promise<void> removeFiles(ToolContext& context, std::vector<std::string> pat
     }
     auto captured = co_await look(context, REMOVE_SCRIPT, args.releaseAsArray());
     if (!captured.status.success()) {
-      throwError(ErrorKind::FAILED, kj::str("Unknown: FileSystem.remove: ",
-                                            validUtf8(captured.errorOutput)));
+      throwError(ErrorKind::FAILED,
+                 kj::str("Unknown: FileSystem.remove: ", validUtf8(captured.errorOutput)));
     }
   }
 }
@@ -192,7 +198,8 @@ kj::Promise<kj::Maybe<kj::String>> commit(ToolContext& context, Tree& tree) {
   if (failed.empty()) co_return kj::mv(text);
   std::string list;
   for (auto& path : failed) list += (list.empty() ? "" : ", ") + path;
-  co_return kj::str(text, "\nThe patch was begun, and these files could not be put back: ", chars(list));
+  co_return kj::str(text,
+                    "\nThe patch was begun, and these files could not be put back: ", chars(list));
 }
 
 }  // namespace
@@ -217,14 +224,16 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
       names.push_back(kj::mv(n));
     }
 
-    // Everything the patch can touch is looked at once, then each section works on what the ones before it made.
+    // Everything the patch can touch is looked at once, then each section works on what the ones
+    // before it made.
     Tree tree;
     std::vector<std::string> paths(all.begin(), all.end());
     auto states = co_await lookAt(context, paths);
     for (size_t i = 0; i < paths.size(); ++i) {
       Tree::Entry entry;
       if (states[i].isRegular()) {
-        auto content = co_await contentOf(context, paths[i], kj::mv(states[i]), EDIT_BYTES, "patch");
+        auto content =
+            co_await contentOf(context, paths[i], kj::mv(states[i]), EDIT_BYTES, "patch");
         entry.now = kj::heapArray<const kj::byte>(content);
         entry.before = kj::mv(content);
         entry.state.mode = 0100000;
@@ -239,7 +248,9 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
       auto target = names[i].target;
       passOrRefuse(co_await askExternal(context, ui, names[i].path, false));
       changes.push_back(applySection(tree, sections[i], names[i].path, target));
-      KJ_IF_MAYBE (to, target) { passOrRefuse(co_await askExternal(context, ui, *to, false)); }
+      KJ_IF_MAYBE (to, target) {
+        passOrRefuse(co_await askExternal(context, ui, *to, false));
+      }
     }
 
     Text total;
@@ -250,7 +261,9 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
       json.key("files").beginArray();
       for (auto& change : changes) {
         std::string shown = change.path;
-        KJ_IF_MAYBE (to, change.movePath) { shown = *to; }
+        KJ_IF_MAYBE (to, change.movePath) {
+          shown = *to;
+        }
         json.beginObject()
             .field("filePath", chars(change.path))
             .field("relativePath", chars(shownPath(context, shown)))
@@ -258,7 +271,9 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
             .field("patch", encodeUtf8(change.patch))
             .field("additions", uint64_t(change.counts.additions))
             .field("deletions", uint64_t(change.counts.deletions));
-        KJ_IF_MAYBE (to, change.movePath) { json.field("movePath", chars(*to)); }
+        KJ_IF_MAYBE (to, change.movePath) {
+          json.field("movePath", chars(*to));
+        }
         json.endObject();
       }
       json.endArray();
@@ -270,7 +285,9 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
       sources += relative;
       patterns.add(toKj(relative));
       std::string shown = relative;
-      KJ_IF_MAYBE (to, change.movePath) { shown = shownPath(context, *to); }
+      KJ_IF_MAYBE (to, change.movePath) {
+        shown = shownPath(context, *to);
+      }
       summary += change.type == "add" ? "\nA " : change.type == "delete" ? "\nD " : "\nM ";
       summary += shown;
     }
@@ -279,10 +296,12 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
     asked.beginObject().field("filepath", chars(sources)).field("diff", diff);
     writeFiles(asked);
     asked.endObject();
-    passOrRefuse(co_await ask(ui, {kj::str("edit"), patterns.releaseAsArray(), kj::arr(kj::str("*")),
-                                   asked.finish()}));
+    passOrRefuse(co_await ask(
+        ui, {kj::str("edit"), patterns.releaseAsArray(), kj::arr(kj::str("*")), asked.finish()}));
 
-    KJ_IF_MAYBE (failure, co_await commit(context, tree)) { co_return failedResult(kj::mv(*failure)); }
+    KJ_IF_MAYBE (failure, co_await commit(context, tree)) {
+      co_return failedResult(kj::mv(*failure));
+    }
 
     JsonWriter metadata;
     metadata.beginObject().field("diff", diff);

@@ -30,8 +30,8 @@ int escapedUnit(std::string_view text, size_t i) {
   return unit;
 }
 
-// JavaScript's JSON may escape half a surrogate pair, which no UTF-8 can hold: it becomes U+FFFD, as wherever such text
-// leaves JavaScript.
+// JavaScript's JSON may escape half a surrogate pair, which no UTF-8 can hold: it becomes U+FFFD,
+// as wherever such text leaves JavaScript.
 std::string withoutLoneSurrogates(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -90,11 +90,13 @@ Arguments::Arguments(kj::StringPtr tool, kj::StringPtr json,
   }
   auto& document = KJ_ASSERT_NONNULL(maybeDocument);
   if (!document.IsObject()) {
-    throw Refusal{invalid(tool, kj::str("SchemaError(Expected object, got ", toJson(document), ")"))};
+    throw Refusal{
+        invalid(tool, kj::str("SchemaError(Expected object, got ", toJson(document), ")"))};
   }
   for (auto& field : fields) {
     auto refuse = [&](kj::StringPtr message) {
-      throw Refusal{invalid(tool, kj::str("SchemaError(", message, "\n  at [\"", field.name, "\"])"))};
+      throw Refusal{
+          invalid(tool, kj::str("SchemaError(", message, "\n  at [\"", field.name, "\"])"))};
     };
     auto found = document.FindMember(field.name.cStr());
     if (found == document.MemberEnd()) {

@@ -27,7 +27,8 @@ class Arguments {
   // UTF-8; "" when absent.
   const std::string& string(kj::StringPtr name) const;
   Text text(kj::StringPtr name) const;
-  // Like string(), for what goes to a program or names a file. Throws Refusal for a NUL in it, or more than `limit` bytes.
+  // Like string(), for what goes to a program or names a file. Throws Refusal for a NUL in it, or
+  // more than `limit` bytes.
   const std::string& word(kj::StringPtr name, size_t limit) const;
   uint64_t number(kj::StringPtr name, uint64_t absent) const;
   bool flag(kj::StringPtr name) const;

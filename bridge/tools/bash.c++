@@ -9,10 +9,11 @@ namespace sandbridge {
 
 namespace {
 
-// Runs $1 in bash (sh where there is none), both outputs through one pipe. A copy goes to file $2, which stays if it has
-// more than $3 lines or $4 bytes; it grows to $5 blocks of 512 bytes at most. The copying tee outlives the signals that end
-// the command, so what it prints while dying is not lost. If the copy is incomplete, $6 is printed at the end. After a
-// command that failed, what it left in the background is ended, as OpenCode does.
+// Runs $1 in bash (sh where there is none), both outputs through one pipe. A copy goes to file $2,
+// which stays if it has more than $3 lines or $4 bytes; it grows to $5 blocks of 512 bytes at most.
+// The copying tee outlives the signals that end the command, so what it prints while dying is not
+// lost. If the copy is incomplete, $6 is printed at the end. After a command that failed, what it
+// left in the background is ended, as OpenCode does. Copies last for seven days.
 constexpr kj::StringPtr SCRIPT = R"sh(
 command=$1 file=$2 lines=$3 bytes=$4 blocks=$5 notice=$6
 shell=/bin/bash
@@ -35,7 +36,9 @@ status=$( {
 exec 4>&-
 if [ -f "$file" ]; then
   set -- $(wc -lc <"$file")
-  if [ "$1" -le "$lines" ] && [ "$2" -le "$bytes" ]; then rm -f -- "$file"; fi
+  if [ "$1" -le "$lines" ] && [ "$2" -le "$bytes" ]; then rm -f -- "$file"
+  else find "${file%/*}" -type f -mtime +7 -exec rm -f {} + 2>/dev/null
+  fi
 fi
 if [ "$status" != 0 ]; then
   read -r stat </proc/$$/stat && set -- $stat
@@ -54,13 +57,14 @@ constexpr unsigned OUTPUT_BLOCKS = 524288;
 // A copy is kept if the answer might not have room for everything.
 constexpr size_t COPY_LINES = ANSWER_LINES - 20, COPY_BYTES = ANSWER_BYTES - 1024;
 
-// After the time is over, the processes get SIGTERM and 3 s later SIGKILL; one that has left the group may still hold the
-// output open. It is not waited for any longer than this.
+// After the time is over, the processes get SIGTERM and 3 s later SIGKILL; one that has left the
+// group may still hold the output open. It is not waited for any longer than this.
 constexpr auto TIMEOUT_SLACK = 100 * kj::MILLISECONDS;
 constexpr auto DEATH_GRACE = 15 * kj::SECONDS;
 
-// Sends what a command prints to the person behind the call, one chunk at a time. A slow one misses the older part of
-// what came meanwhile, as only the end is ever shown; the command does not wait for it.
+// Sends what a command prints to the person behind the call, one chunk at a time. A slow one misses
+// the older part of what came meanwhile, as only the end is ever shown; the command does not wait
+// for it.
 class LiveOutput {
  public:
   explicit LiveOutput(ToolUi& ui) : ui(ui) {}
@@ -128,16 +132,17 @@ struct Ending {
   kj::Maybe<unsigned> exitCode;  // null: timeout
 };
 
-ToolResult makeResult(kj::StringPtr command, Collector& collector, Ending ending, uint64_t timeoutMs,
-                      kj::StringPtr file, kj::StringPtr notice) {
+ToolResult makeResult(kj::StringPtr command, Collector& collector, Ending ending,
+                      uint64_t timeoutMs, kj::StringPtr file, kj::StringPtr notice) {
   bool saved = !collector.tail.removeSuffix(view(notice));
   auto text = collector.tail.text();
   bool whole = collector.tail.isWhole();
   kj::String notes = kj::str();
   if (ending.exitCode == nullptr) {
-    notes = kj::str("\n\n<shell_metadata>\nshell tool terminated command after exceeding timeout ", timeoutMs,
-                    " ms. If this command is expected to take longer and is not waiting for interactive input, "
-                    "retry with a larger timeout value in milliseconds.\n</shell_metadata>");
+    notes = kj::str(
+        "\n\n<shell_metadata>\nshell tool terminated command after exceeding timeout ", timeoutMs,
+        " ms. If this command is expected to take longer and is not waiting for interactive input, "
+        "retry with a larger timeout value in milliseconds.\n</shell_metadata>");
   }
   auto linesOf = [](auto& s) { return size_t(std::count(s.begin(), s.end(), '\n')); };
   bool cut = !whole || linesOf(text) + 1 + linesOf(notes) > ANSWER_LINES ||
@@ -145,12 +150,14 @@ ToolResult makeResult(kj::StringPtr command, Collector& collector, Ending ending
   auto body = text;
   kj::String header = kj::str();
   if (cut) {
-    header = kj::str("...output truncated...\n\n",
-                     saved ? kj::str("Full output saved to: ", file)
-                           : kj::str("The full output could not be saved: the sandbox's disk is full "
-                                     "or the output too long."),
-                     "\n\n");
-    // With its frame the answer must not get longer than an answer may be, or OpenCode would cut it again, at the end.
+    header =
+        kj::str("...output truncated...\n\n",
+                saved ? kj::str("Full output saved to: ", file)
+                      : kj::str("The full output could not be saved: the sandbox's disk is full "
+                                "or the output too long."),
+                "\n\n");
+    // With its frame the answer must not get longer than an answer may be, or OpenCode would cut it
+    // again, at the end.
     body = tailWithin(text, ANSWER_LINES - linesOf(notes) - linesOf(header),
                       ANSWER_BYTES - notes.size() - header.size());
   }
@@ -182,15 +189,18 @@ kj::Promise<ToolResult> runBash(ToolContext& context, Arguments arguments, ToolU
     auto workdir = resolvePath(context.root, arguments.word("workdir", PATH_BYTES));
     uint64_t timeoutMs = arguments.number("timeout", DEFAULT_TIMEOUT_MS);
     // Beyond some years the sum of durations would overflow.
-    auto timeout = std::min<uint64_t>(timeoutMs, uint64_t(1) << 40) * kj::MILLISECONDS + TIMEOUT_SLACK;
+    auto timeout =
+        std::min<uint64_t>(timeoutMs, uint64_t(1) << 40) * kj::MILLISECONDS + TIMEOUT_SLACK;
     if (command.empty()) throw Refusal{kj::str("The argument 'file' cannot be empty. Received ''")};
 
     auto id = randomToken();
     auto file = kj::str(OUTPUT_DIR, "/tool_", id.slice(0, 26));
-    auto notice = kj::str("\n[sandbridge ", id.slice(26), ": the copy of this output is incomplete]\n");
+    auto notice =
+        kj::str("\n[sandbridge ", id.slice(26), ": the copy of this output is incomplete]\n");
     WorkspaceCommand start;
-    start.argv = kj::arr(kj::str("/bin/sh"), kj::str("-c"), kj::str(SCRIPT), kj::str("sh"), toKj(command),
-                         kj::str(file), kj::str(COPY_LINES), kj::str(COPY_BYTES), kj::str(OUTPUT_BLOCKS), kj::str(notice));
+    start.argv = kj::arr(kj::str("/bin/sh"), kj::str("-c"), kj::str(SCRIPT), kj::str("sh"),
+                         toKj(command), kj::str(file), kj::str(COPY_LINES), kj::str(COPY_BYTES),
+                         kj::str(OUTPUT_BLOCKS), kj::str(notice));
     start.workdir = toKj(workdir);
     start.environment = kj::arr(EnvironmentVariable{kj::str("OPENCODE"), kj::str("1")});
     start.timeout = timeout;
@@ -214,13 +224,16 @@ kj::Promise<ToolResult> runBash(ToolContext& context, Arguments arguments, ToolU
     KJ_IF_MAYBE (e, failure) {
       if (isInfrastructure(*e)) kj::throwFatalException(kj::mv(*e));
       switch (kindOf(*e)) {
-        case ErrorKind::NOT_FOUND: throw Refusal{fileSystemError("NotFound", "access", workdir)};
+        case ErrorKind::NOT_FOUND:
+          throw Refusal{fileSystemError("NotFound", "access", workdir)};
         case ErrorKind::INVALID_ARGUMENT:
           throw Refusal{kj::str("ENOTDIR: not a directory, posix_spawn '/bin/bash'")};
-        default: throw Refusal{textOf(*e)};
+        default:
+          throw Refusal{textOf(*e)};
       }
     }
-    // The last of the live output may need a moment; somebody who does not take it must not hold up the result.
+    // The last of the live output may need a moment; somebody who does not take it must not hold up
+    // the result.
     co_await collector.live.finish().exclusiveJoin(context.timer.afterDelay(2 * kj::SECONDS));
     co_return makeResult(toKj(command), collector, ending, timeoutMs, file, notice);
   } catch (Refusal& refusal) {

@@ -17,7 +17,7 @@ constexpr TextView LATIN =
     u".LlNnNnNn...OoOoOo..RrRrRrSsSsSsSsTtTtTtUuUuUuUuUuUuWwYyYZzZzZz.";
 
 struct Element {
-  uint32_t primary;    // 0: ignored
+  uint32_t primary;  // 0: ignored
   uint32_t secondary;
   bool upper;
 };
@@ -51,7 +51,8 @@ std::vector<Element> elements(TextView text) {
     } else if (c >= 0x300 && c < 0x370) {
       if (!out.empty()) out.back().secondary = out.back().secondary * 256 + c;
     } else if (c >= 0xc0 && c < 0x180 && LATIN[c - 0xc0] != u'.') {
-      // Upper and lower case of one accented letter differ in 0x20 below U+0100, in the last bit above.
+      // Upper and lower case of one accented letter differ in 0x20 below U+0100, in the last bit
+      // above.
       uint32_t accent = c < 0x100 ? (c | 0x20) : (c | 1);
       addLetter(out, LATIN[c - 0xc0], accent);
     } else {

@@ -16,8 +16,9 @@ struct Change {
   size_t count;
 };
 
-// Search effort after which two texts count as having nothing in common between their common start and end: about
-// half a second of work and 100 MB. (Only rewritten files of several thousand lines get there.)
+// Search effort after which two texts count as having nothing in common between their common start
+// and end: about half a second of work and 100 MB. (Only rewritten files of several thousand lines
+// get there.)
 constexpr size_t MAX_STEPS = 6'000'000;
 
 // Lines with their newline; nothing after a final newline.
@@ -32,7 +33,8 @@ std::vector<TextView> tokens(TextView text) {
   return lines;
 }
 
-// Myers' greedy search as jsdiff does it: which of two equally short paths wins decides how a diff reads.
+// Myers' greedy search as jsdiff does it: which of two equally short paths wins decides how a diff
+// reads.
 class Search {
  public:
   Search(const std::vector<TextView>& a, const std::vector<TextView>& b) {
@@ -69,7 +71,7 @@ class Search {
   // The furthest path on each diagonal. Beyond the texts' ends there is none.
   class Diagonals {
    public:
-    Diagonals(int64_t n, int64_t m): offset(m + 1), paths(n + m + 3, Path{0, NONE, false}) {}
+    Diagonals(int64_t n, int64_t m) : offset(m + 1), paths(n + m + 3, Path{0, NONE, false}) {}
     Path get(int64_t k) { return inside(k) ? paths[k + offset] : Path{0, NONE, false}; }
     void set(int64_t k, Path path) {
       if (inside(k)) paths[k + offset] = path;
@@ -128,7 +130,8 @@ class Search {
         if (++steps > MAX_STEPS || components.size() > MAX_STEPS) return nullptr;
         Path removal = best.get(k - 1), addition = best.get(k + 1);
         best.set(k - 1, {0, NONE, false});  // used up, whatever comes of it
-        bool canAdd = addition.present && addition.oldPosition - k >= 0 && addition.oldPosition - k < m;
+        bool canAdd =
+            addition.present && addition.oldPosition - k >= 0 && addition.oldPosition - k < m;
         bool canRemove = removal.present && removal.oldPosition + 1 < n;
         if (!canAdd && !canRemove) {
           best.set(k, {0, NONE, false});

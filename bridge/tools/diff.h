@@ -1,6 +1,6 @@
 #pragma once
-// The unified diff that OpenCode shows: npm `diff`'s createTwoFilesPatch with four context lines, its common indentation
-// taken off.
+// The unified diff that OpenCode shows: npm `diff`'s createTwoFilesPatch with four context lines,
+// its common indentation taken off.
 
 #include "tools/text.h"
 

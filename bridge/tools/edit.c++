@@ -9,7 +9,9 @@ namespace {
 
 constexpr TextView CRLF = u"\r\n", LF = u"\n";
 
-Text toUnix(TextView text) { return replaceAll(text, CRLF, LF); }
+Text toUnix(TextView text) {
+  return replaceAll(text, CRLF, LF);
+}
 
 // What edit makes of a file.
 struct Plan {
@@ -24,7 +26,8 @@ Plan planCreation(TextView shown, TextView newString) {
   plan.diff = createPatch(shown, u"", plan.newText);
   std::string bytes;
   appendUtf8(bytes, newString);
-  plan.bytes = kj::heapArray<const kj::byte>(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
+  plan.bytes =
+      kj::heapArray<const kj::byte>(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
   return plan;
 }
 
@@ -43,7 +46,8 @@ Plan planReplacement(TextView shown, Bytes old, TextView oldString, TextView new
     // A mark that the new text brought to the start of the file is the file's mark.
     bom = true;
     plan.newText.erase(0, 1);
-    if (!splices.empty() && splices[0].start == 0 && startsWith(splices[0].replacement, u"\ufeff")) {
+    if (!splices.empty() && splices[0].start == 0 &&
+        startsWith(splices[0].replacement, u"\ufeff")) {
       splices[0].replacement.erase(0, 1);
     } else {  // a second mark came to the front
       splices = {Splice{0, file.text.size(), plan.newText}};
@@ -69,8 +73,9 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
     auto pathText = validUtf8(chars(path).asBytes());
     passOrRefuse(co_await askExternal(context, ui, path, false));
 
-    // Edits of one file take turns. Which file it is shows only after a look; so the turn is taken on the name first,
-    // then, where the name is a link, on the file itself, and then the file is looked at again.
+    // Edits of one file take turns. Which file it is shows only after a look; so the turn is taken
+    // on the name first, then, where the name is a link, on the file itself, and then the file is
+    // looked at again.
     auto lock = co_await context.locks.acquire(resolvePath(context.root, path));
     auto states = co_await lookAt(context, {path});
     kj::Maybe<kj::Own<PathLocks::Lock>> realLock;
@@ -84,7 +89,8 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
         throw Refusal{kj::str("ENOTDIR: not a directory, lstat '", pathText, "'")};
       }
       if (state.error == StatError::LOOP) {
-        throw Refusal{kj::str("ELOOP: too many symbolic links encountered, lstat '", pathText, "'")};
+        throw Refusal{
+            kj::str("ELOOP: too many symbolic links encountered, lstat '", pathText, "'")};
       }
       throw Refusal{fileSystemError(tagOf(state.error), "stat", path)};
     }
@@ -93,13 +99,15 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
     Plan plan;
     if (oldString.empty()) {
       if (state.exists()) {
-        throw Refusal{kj::str("oldString cannot be empty when editing an existing file. Provide the exact text "
-                              "to replace, or use write for an intentional full-file replacement.")};
+        throw Refusal{kj::str(
+            "oldString cannot be empty when editing an existing file. Provide the exact text "
+            "to replace, or use write for an intentional full-file replacement.")};
       }
       plan = planCreation(shown, newString);
     } else {
       if (!state.exists()) throw Refusal{kj::str("File ", pathText, " not found")};
-      if (state.isDirectory()) throw Refusal{kj::str("Path is a directory, not a file: ", pathText)};
+      if (state.isDirectory())
+        throw Refusal{kj::str("Path is a directory, not a file: ", pathText)};
       auto old = co_await contentOf(context, path, kj::mv(state), EDIT_BYTES, "edit");
       plan = planReplacement(shown, old, oldString, newString, arguments.flag("replaceAll"));
     }
@@ -111,15 +119,20 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
     } catch (kj::Exception& e) {
       failure = kj::mv(e);
     }
-    KJ_IF_MAYBE (e, failure) { co_return failedResult(writeError(*e, path)); }
+    KJ_IF_MAYBE (e, failure) {
+      co_return failedResult(writeError(*e, path));
+    }
 
     auto counts = countChanges(plan.oldText, plan.newText);
     auto diff = encodeUtf8(plan.diff);
     JsonWriter metadata;
     metadata.beginObject()
-        .key("diagnostics").beginObject().endObject()
+        .key("diagnostics")
+        .beginObject()
+        .endObject()
         .field("diff", diff)
-        .key("filediff").beginObject()
+        .key("filediff")
+        .beginObject()
         .field("file", chars(path))
         .field("patch", diff)
         .field("additions", uint64_t(counts.additions))

@@ -11,9 +11,9 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::string_view BINARY_EXTENSIONS[] = {
-    ".zip", ".tar", ".gz",   ".exe", ".dll",  ".so",  ".class", ".jar", ".war", ".7z",
-    ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".odt",  ".ods", ".odp", ".bin",
-    ".dat", ".obj", ".o",    ".a",   ".lib",  ".wasm", ".pyc",  ".pyo"};
+    ".zip", ".tar",  ".gz",  ".exe",  ".dll", ".so",   ".class", ".jar", ".war", ".7z",
+    ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".odt",   ".ods", ".odp", ".bin",
+    ".dat", ".obj",  ".o",   ".a",    ".lib", ".wasm", ".pyc",   ".pyo"};
 
 }  // namespace
 

@@ -2,7 +2,6 @@
 
 #include "tools/replace.h"  // Refusal
 
-
 namespace sandbridge {
 
 namespace {

@@ -1,5 +1,6 @@
 #pragma once
-// Patterns as ripgrep's --glob reads them (gitignore's rules and braces), for sandboxes without ripgrep.
+// Patterns as ripgrep's --glob reads them (gitignore's rules and braces), for sandboxes without
+// ripgrep.
 
 #include <string>
 #include <string_view>

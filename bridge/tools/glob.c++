@@ -7,7 +7,8 @@ namespace sandbridge {
 
 namespace {
 
-// Prints F if the path is a file, X if it cannot be searched, else R and the names, or, without ripgrep, N and the files.
+// Prints F if the path is a file, X if it cannot be searched, else R and the names, or, without
+// ripgrep, N and the files.
 constexpr kj::StringPtr SCRIPT = R"sh(
 dir=$1 pattern=$2 deep=$3
 if [ -f "$dir" ]; then printf F; exit 0; fi
@@ -35,10 +36,12 @@ kj::Promise<ToolResult> runGlob(ToolContext& context, Arguments arguments, ToolU
     asked.endObject();
     passOrRefuse(co_await ask(ui, question("glob", pattern, asked.finish())));
 
-    auto captured = co_await look(context, kj::str(SEARCH_FUNCTIONS, PLAIN_FILES, SCRIPT),
-                                  kj::arr(toKj(base), toKj(pattern), kj::str(pattern.starts_with('!') ? "deep" : "")),
-                                  24u << 20);
-    std::string_view output(reinterpret_cast<const char*>(captured.output.begin()), captured.output.size());
+    auto captured = co_await look(
+        context, kj::str(SEARCH_FUNCTIONS, PLAIN_FILES, SCRIPT),
+        kj::arr(toKj(base), toKj(pattern), kj::str(pattern.starts_with('!') ? "deep" : "")),
+        24u << 20);
+    std::string_view output(reinterpret_cast<const char*>(captured.output.begin()),
+                            captured.output.size());
     if (output == "F") {
       throw Refusal{kj::str("glob path must be a directory: ", validUtf8(chars(base).asBytes()))};
     }
@@ -69,9 +72,10 @@ kj::Promise<ToolResult> runGlob(ToolContext& context, Arguments arguments, ToolU
     ToolResult result;
     result.title = validUtf8(chars(shownPath(context, base)).asBytes());
     if (count == 0) list = "No files found";
-    result.output = truncated ? kj::str(chars(list), "\n\n(Results are truncated: showing first ", count,
-                                        " results. Consider using a more specific path or pattern.)")
-                              : toKj(list);
+    result.output = truncated
+                        ? kj::str(chars(list), "\n\n(Results are truncated: showing first ", count,
+                                  " results. Consider using a more specific path or pattern.)")
+                        : toKj(list);
     JsonWriter metadata;
     metadata.beginObject().field("count", count).field("truncated", truncated).endObject();
     result.metadata = metadata.finish();

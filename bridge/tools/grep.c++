@@ -8,8 +8,9 @@ namespace sandbridge {
 
 namespace {
 
-// Searches twice: for the files that match, to choose the newest, and in those for the lines. Prints X if the directory
-// cannot be searched, else R and ripgrep's JSON records (without ripgrep N and what plain_grep prints). Of a record that is too long only the beginning and what follows
+// Searches twice: for the files that match, to choose the newest, and in those for the lines.
+// Prints X if the directory cannot be searched, else R and ripgrep's JSON records (without ripgrep
+// N and what plain_grep prints). Of a record that is too long only the beginning and what follows
 // the line's text is kept, with a tab between.
 constexpr kj::StringPtr SCRIPT = R"sh(
 dir=$1 pattern=$2 include=$3 posix_ok=$4
@@ -39,7 +40,8 @@ fi
 exit 0
 )sh"_kj;
 
-// A file is searched with its whole directory, and so is a path that does not exist: $2 instead of $1. Prints which.
+// A file is searched with its whole directory, and so is a path that does not exist: $2 instead of
+// $1. Prints which.
 constexpr kj::StringPtr PLACE = R"sh(
 if [ -d "$1" ]; then
   printf d
@@ -88,12 +90,17 @@ std::string decodeBase64(std::string_view text) {
 
 // {"text": "..."} or, for what is not UTF-8, {"bytes": "<base64>"}.
 std::string bytesOf(const JsonValue& value) {
-  KJ_IF_MAYBE (text, getString(value, "text")) { return std::string(view(*text)); }
-  KJ_IF_MAYBE (bytes, getString(value, "bytes")) { return decodeBase64(view(*bytes)); }
+  KJ_IF_MAYBE (text, getString(value, "text")) {
+    return std::string(view(*text));
+  }
+  KJ_IF_MAYBE (bytes, getString(value, "bytes")) {
+    return decodeBase64(view(*bytes));
+  }
   return {};
 }
 
-// A record that was too long: its beginning up to the end of the line's text, or cut inside of it; and what followed.
+// A record that was too long: its beginning up to the end of the line's text, or cut inside of it;
+// and what followed.
 std::string mended(std::string_view record) {
   size_t tab = record.find('\t');
   if (tab == std::string_view::npos) return std::string(record);
@@ -136,15 +143,21 @@ std::vector<Match> parseMatches(std::string_view output) {
     auto& data = KJ_ASSERT_NONNULL(maybeData);
     auto type = getString(document, "type").orDefault("");
     if (type == "end") {
-      // ripgrep goes on behind a NUL in a file that it was given by name; the search by directory ends there.
+      // ripgrep goes on behind a NUL in a file that it was given by name; the search by directory
+      // ends there.
       KJ_IF_MAYBE (binary, getInt(data, "binary_offset")) {
-        while (matches.size() > fileStart && matches.back().offset >= uint64_t(*binary)) matches.pop_back();
+        while (matches.size() > fileStart && matches.back().offset >= uint64_t(*binary))
+          matches.pop_back();
       }
       fileStart = matches.size();
     } else if (type == "match") {
       Match match;
-      KJ_IF_MAYBE (path, getObject(data, "path")) { match.path = bytesOf(*path); }
-      KJ_IF_MAYBE (lines, getObject(data, "lines")) { match.text = bytesOf(*lines); }
+      KJ_IF_MAYBE (path, getObject(data, "path")) {
+        match.path = bytesOf(*path);
+      }
+      KJ_IF_MAYBE (lines, getObject(data, "lines")) {
+        match.text = bytesOf(*lines);
+      }
       match.line = getInt(data, "line_number").orDefault(0);
       match.offset = getInt(data, "absolute_offset").orDefault(0);
       matches.push_back(std::move(match));
@@ -172,7 +185,8 @@ bool isRegexError(std::string_view text) {
          text.find("error parsing regex") != std::string_view::npos;
 }
 
-ToolResult matchesResult(kj::StringPtr pattern, std::string_view dir, const std::vector<Match>& matches) {
+ToolResult matchesResult(kj::StringPtr pattern, std::string_view dir,
+                         const std::vector<Match>& matches) {
   std::string body, current;
   uint64_t count = 0;
   bool truncated = false;
@@ -200,10 +214,11 @@ ToolResult matchesResult(kj::StringPtr pattern, std::string_view dir, const std:
   if (count == 0) {
     result.output = kj::str("No files found");
   } else {
-    result.output = kj::str("Found ", count, " matches", truncated ? " (more matches available)" : "", "\n",
-                            chars(body),
-                            truncated ? "\n\n(Results truncated. Consider using a more specific path or pattern.)"
-                                      : "");
+    result.output = kj::str(
+        "Found ", count, " matches", truncated ? " (more matches available)" : "", "\n",
+        chars(body),
+        truncated ? "\n\n(Results truncated. Consider using a more specific path or pattern.)"
+                  : "");
   }
   JsonWriter metadata;
   metadata.beginObject().field("matches", count).field("truncated", truncated).endObject();
@@ -240,12 +255,14 @@ kj::Promise<ToolResult> runGrep(ToolContext& context, Arguments arguments, ToolU
     try {
       names = includeNames(include);
     } catch (Refusal&) {
-      names = {"*"};  // if ripgrep is there, it says itself what it makes of such a pattern; parsePlainGrep refuses it
+      names = {"*"};  // if ripgrep is there, it says itself what it makes of such a pattern;
+                      // parsePlainGrep refuses it
     }
     for (auto& name : names) args.add(toKj(name));
     auto captured = co_await look(context, kj::str(SEARCH_FUNCTIONS, PLAIN_GREP, PLACE, SCRIPT),
                                   args.releaseAsArray(), 64u << 20);
-    std::string_view output(reinterpret_cast<const char*>(captured.output.begin()), captured.output.size());
+    std::string_view output(reinterpret_cast<const char*>(captured.output.begin()),
+                            captured.output.size());
     std::string dir = output.starts_with("d") ? path : dirName(path);
     if (!output.empty()) output.remove_prefix(1);
     std::vector<Match> matches;

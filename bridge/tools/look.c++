@@ -9,8 +9,9 @@ namespace sandbridge {
 
 namespace {
 
-// For each path: "E<message>\0", or "S<mode hex> <size> <kind>\n<real path>\0" and, for kind C, the content. Then "\n",
-// the boundary and "\n". The boundary is random, so that no content can hold it.
+// For each path: "E<message>\0", or "S<mode hex> <size> <kind>\n<real path>\0" and, for kind C, the
+// content. Then "\n", the boundary and "\n". The boundary is random, so that no content can hold
+// it.
 constexpr kj::StringPtr SCRIPT = R"sh(
 export LC_ALL=C
 limit=$1 boundary=$2
@@ -55,8 +56,8 @@ FileState parseState(std::string_view text) {
   state.readable = kind != 'U';
   if (kind == 'C') {
     auto content = text.substr(end + 1);
-    state.content = kj::heapArray<const kj::byte>(
-        reinterpret_cast<const kj::byte*>(content.data()), content.size());
+    state.content = kj::heapArray<const kj::byte>(reinterpret_cast<const kj::byte*>(content.data()),
+                                                  content.size());
   }
   return state;
 }
@@ -81,21 +82,29 @@ StatError statErrorOf(std::string_view message) {
 
 kj::StringPtr tagOf(StatError error) {
   switch (error) {
-    case StatError::MISSING: return "NotFound";
-    case StatError::DENIED: return "PermissionDenied";
+    case StatError::MISSING:
+      return "NotFound";
+    case StatError::DENIED:
+      return "PermissionDenied";
     case StatError::NOT_A_DIRECTORY:
-    case StatError::LOOP: return "BadResource";
-    default: return "Unknown";
+    case StatError::LOOP:
+      return "BadResource";
+    default:
+      return "Unknown";
   }
 }
 
 kj::StringPtr typeName(uint32_t mode) {
   switch (mode & 0170000) {
-    case 0010000: return "a named pipe";
+    case 0010000:
+      return "a named pipe";
     case 0020000:
-    case 0060000: return "a device";
-    case 0140000: return "a socket";
-    default: return "no regular file";
+    case 0060000:
+      return "a device";
+    case 0140000:
+      return "a socket";
+    default:
+      return "no regular file";
   }
 }
 
@@ -128,7 +137,8 @@ kj::Promise<std::vector<FileState>> lookAt(ToolContext& context, std::vector<std
   co_return std::move(states);
 }
 
-kj::Promise<kj::Maybe<kj::Array<kj::byte>>> readAtMost(kj::AsyncInputStream& input, uint64_t limit) {
+kj::Promise<kj::Maybe<kj::Array<kj::byte>>> readAtMost(kj::AsyncInputStream& input,
+                                                       uint64_t limit) {
   kj::Vector<kj::byte> bytes;
   auto buffer = kj::heapArray<kj::byte>(65536);
   for (;;) {
@@ -153,11 +163,15 @@ kj::Promise<kj::Array<const kj::byte>> contentOf(ToolContext& context, std::stri
     throwError(ErrorKind::FAILED, kj::str("Cannot ", verb, " ", validUtf8(chars(path).asBytes()),
                                           ": it is ", typeName(state.mode)));
   }
-  KJ_IF_MAYBE (content, state.content) { co_return kj::mv(*content); }
+  KJ_IF_MAYBE (content, state.content) {
+    co_return kj::mv(*content);
+  }
   if (state.size <= limit) {
     auto stream = co_await context.workspace.readFile(toKj(path));
     auto content = co_await readAtMost(*stream, limit);
-    KJ_IF_MAYBE (bytes, content) { co_return kj::mv(*bytes); }
+    KJ_IF_MAYBE (bytes, content) {
+      co_return kj::mv(*bytes);
+    }
   }
   throwError(ErrorKind::FAILED,
              kj::str("File is too large to ", verb, ": ", validUtf8(chars(path).asBytes()), " has ",

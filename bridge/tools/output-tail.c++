@@ -52,7 +52,10 @@ Text tailWithin(TextView text, size_t maxLines, size_t maxBytes) {
   auto last = lines.back();
   size_t start = last.size();
   while (start > 0) {
-    size_t step = start > 1 && (last[start - 1] & 0xfc00) == 0xdc00 && (last[start - 2] & 0xfc00) == 0xd800 ? 2 : 1;
+    size_t step =
+        start > 1 && (last[start - 1] & 0xfc00) == 0xdc00 && (last[start - 2] & 0xfc00) == 0xd800
+            ? 2
+            : 1;
     size_t size = utf8Size(last.substr(start - step, step));
     if (bytes + size > maxBytes) break;
     bytes += size;

@@ -26,8 +26,8 @@ class OutputTail {
   uint64_t size = 0;
 };
 
-// The end of `text` within so many lines and UTF-8 bytes, whole lines if at least one fits. A final newline counts as
-// an (empty) line.
+// The end of `text` within so many lines and UTF-8 bytes, whole lines if at least one fits. A final
+// newline counts as an (empty) line.
 Text tailWithin(TextView text, size_t lines, size_t bytes);
 
 }  // namespace sandbridge

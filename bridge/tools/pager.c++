@@ -32,7 +32,8 @@ void Pager::feed(Bytes bytes) {
     while (end < bytes.end() && *end != '\n' && *end != '\r') ++end;
     if (end > at || end < bytes.end()) lineBegun = true;
     if (number >= page.first && line.size() < LINE_BYTES) {
-      line.append(reinterpret_cast<const char*>(at), std::min<size_t>(end - at, LINE_BYTES - line.size()));
+      line.append(reinterpret_cast<const char*>(at),
+                  std::min<size_t>(end - at, LINE_BYTES - line.size()));
     }
     if (end < bytes.end()) {
       afterCr = *end == '\r';

@@ -9,13 +9,15 @@ namespace {
 constexpr TextView BEGIN = u"*** Begin Patch", END = u"*** End Patch";
 
 bool isWordChar(char16_t c) {
-  return (c >= u'a' && c <= u'z') || (c >= u'A' && c <= u'Z') || (c >= u'0' && c <= u'9') || c == u'_';
+  return (c >= u'a' && c <= u'z') || (c >= u'A' && c <= u'Z') || (c >= u'0' && c <= u'9') ||
+         c == u'_';
 }
 
 // A patch that a model wrapped into a here document: `cat <<'EOF'`, the patch, `EOF`.
 TextView withoutHeredoc(TextView text) {
   auto rest = text;
-  if (startsWith(rest, u"cat") && rest.size() > 3 && isSpace(rest[3])) rest = trimStart(rest.substr(3));
+  if (startsWith(rest, u"cat") && rest.size() > 3 && isSpace(rest[3]))
+    rest = trimStart(rest.substr(3));
   if (!startsWith(rest, u"<<")) return text;
   rest = rest.substr(2);
   auto skipQuote = [&]() {
@@ -152,14 +154,14 @@ Text plain(TextView text) {
 
 class Seeker {
  public:
-  explicit Seeker(const std::vector<TextView>& lines): lines(lines) {}
+  explicit Seeker(const std::vector<TextView>& lines) : lines(lines) {}
 
   // Where `wanted` stands in the file at or after `from`: exactly, else more and more loosely.
   kj::Maybe<size_t> find(const std::vector<Text>& wanted, size_t from) {
     if (wanted.empty()) return nullptr;
-    KJ_IF_MAYBE(hit, findBy(wanted, from, [](TextView l) { return l; })) return *hit;
-    KJ_IF_MAYBE(hit, findBy(wanted, from, trimEnd)) return *hit;
-    KJ_IF_MAYBE(hit, findBy(wanted, from, trim)) return *hit;
+    KJ_IF_MAYBE (hit, findBy(wanted, from, [](TextView l) { return l; })) return *hit;
+    KJ_IF_MAYBE (hit, findBy(wanted, from, trimEnd)) return *hit;
+    KJ_IF_MAYBE (hit, findBy(wanted, from, trim)) return *hit;
     std::vector<Text> plainWanted;
     for (auto& line : wanted) plainWanted.push_back(plain(trim(line)));
     if (plainLines.empty()) {
@@ -183,8 +185,9 @@ class Seeker {
   void spend(size_t n) {
     steps += n;
     if (steps > 60'000'000) {
-      throw Refusal{kj::str("apply_patch verification failed: Error: the patch and the file are too "
-                            "large and repetitive to be matched. Use smaller chunks.")};
+      throw Refusal{
+          kj::str("apply_patch verification failed: Error: the patch and the file are too "
+                  "large and repetitive to be matched. Use smaller chunks.")};
     }
   }
 
@@ -219,7 +222,7 @@ std::vector<Splice> toSplices(TextView text, const std::vector<TextView>& lines,
   size_t at = 0;
   Text pending;
   for (size_t k = 0; k < pieces.size(); ++k) {
-    KJ_IF_MAYBE(i, pieces[k].original) {
+    KJ_IF_MAYBE (i, pieces[k].original) {
       size_t start = lines[*i].data() - text.data();
       bool follows =
           pending.empty() && (k == 0 ? start == 0 : start == at + 1 && text[at] == u'\n');
@@ -234,7 +237,8 @@ std::vector<Splice> toSplices(TextView text, const std::vector<TextView>& lines,
       pending.append(pieces[k].text);
     }
   }
-  if (!pending.empty() || at < text.size()) splices.push_back({at, text.size() - at, std::move(pending)});
+  if (!pending.empty() || at < text.size())
+    splices.push_back({at, text.size() - at, std::move(pending)});
   return splices;
 }
 
@@ -244,8 +248,8 @@ std::vector<PatchSection> parsePatch(TextView patchText) {
   if (patchText.empty()) throw Refusal{kj::str("patchText is required")};
   auto lines = splitLines(withoutHeredoc(trim(patchText)));
   auto begin = findMarker(lines, BEGIN), end = findMarker(lines, END);
-  KJ_IF_MAYBE(b, begin) {
-    KJ_IF_MAYBE(e, end) {
+  KJ_IF_MAYBE (b, begin) {
+    KJ_IF_MAYBE (e, end) {
       if (*b < *e) {
         auto sections = Parser(lines, *b + 1, *e).run();
         if (!sections.empty()) return sections;
@@ -257,8 +261,9 @@ std::vector<PatchSection> parsePatch(TextView patchText) {
       }
     }
   }
-  throw Refusal{kj::str("apply_patch verification failed: Error: Invalid patch format: missing "
-                        "Begin/End markers")};
+  throw Refusal{
+      kj::str("apply_patch verification failed: Error: Invalid patch format: missing "
+              "Begin/End markers")};
 }
 
 std::vector<Splice> applyChunks(TextView text, const std::vector<PatchChunk>& chunks,
@@ -270,7 +275,7 @@ std::vector<Splice> applyChunks(TextView text, const std::vector<PatchChunk>& ch
   size_t position = 0;
   for (auto& chunk : chunks) {
     if (!chunk.context.empty()) {
-      KJ_IF_MAYBE(hit, seeker.find({chunk.context}, position)) {
+      KJ_IF_MAYBE (hit, seeker.find({chunk.context}, position)) {
         position = *hit + 1;
       } else {
         throw Refusal{kj::str("apply_patch verification failed: Error: Failed to find context '",
@@ -290,7 +295,7 @@ std::vector<Splice> applyChunks(TextView text, const std::vector<PatchChunk>& ch
       if (!newLines.empty() && newLines.back().text.empty()) newLines.pop_back();
       hit = seeker.find(oldLines, position);
     }
-    KJ_IF_MAYBE(at, hit) {
+    KJ_IF_MAYBE (at, hit) {
       changes.push_back({*at, oldLines.size(), std::move(newLines)});
       position = *at + oldLines.size();
     } else {
@@ -299,12 +304,12 @@ std::vector<Splice> applyChunks(TextView text, const std::vector<PatchChunk>& ch
         if (i > 0) wanted.push_back(u'\n');
         wanted.append(chunk.oldLines[i]);
       }
-      throw Refusal{kj::str("apply_patch verification failed: Error: Failed to find expected lines in ",
-                            path, ":\n", encodeUtf8(wanted))};
+      throw Refusal{
+          kj::str("apply_patch verification failed: Error: Failed to find expected lines in ", path,
+                  ":\n", encodeUtf8(wanted))};
     }
   }
-  std::stable_sort(changes.begin(), changes.end(),
-                   [](auto& a, auto& b) { return a.at < b.at; });
+  std::stable_sort(changes.begin(), changes.end(), [](auto& a, auto& b) { return a.at < b.at; });
 
   std::vector<Piece> pieces;
   size_t next = 0;
@@ -316,8 +321,9 @@ std::vector<Splice> applyChunks(TextView text, const std::vector<PatchChunk>& ch
     for (auto& line : change.lines) {
       Piece piece{nullptr, line.text};
       // A context line keeps the file's own bytes, unless the patch spells it differently.
-      KJ_IF_MAYBE(i, line.oldIndex) {
-        if (*i < change.count && lines[change.at + *i] == line.text) piece.original = change.at + *i;
+      KJ_IF_MAYBE (i, line.oldIndex) {
+        if (*i < change.count && lines[change.at + *i] == line.text)
+          piece.original = change.at + *i;
       }
       pieces.push_back(piece);
     }

@@ -21,15 +21,16 @@ struct PatchChunk {
 struct PatchSection {
   enum Kind { ADD, REMOVE, UPDATE } kind;
   Text path;
-  Text content;                   // ADD
-  kj::Maybe<Text> movePath;       // UPDATE
+  Text content;                    // ADD
+  kj::Maybe<Text> movePath;        // UPDATE
   std::vector<PatchChunk> chunks;  // UPDATE
 };
 
 // Throws Refusal.
 std::vector<PatchSection> parsePatch(TextView patchText);
 
-// What the chunks change in a file's text (without byte order mark). `path` is for the texts of the Refusal.
+// What the chunks change in a file's text (without byte order mark). `path` is for the texts of the
+// Refusal.
 std::vector<Splice> applyChunks(TextView text, const std::vector<PatchChunk>& chunks,
                                 kj::StringPtr path);
 

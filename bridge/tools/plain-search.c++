@@ -24,7 +24,8 @@ plain_files() {
 }
 )sh"_kj;
 
-// Git's own list leaves out what is ignored; an include takes also ignored files, so then find lists.
+// Git's own list leaves out what is ignored; an include takes also ignored files, so then find
+// lists.
 const kj::StringPtr PLAIN_GREP = R"sh(
 plain_grep() {
   pattern=$1 posix_ok=$2
@@ -66,7 +67,9 @@ struct File {
   std::string_view time, name;
 };
 
-std::string_view withoutDot(std::string_view name) { return name.starts_with("./") ? name.substr(2) : name; }
+std::string_view withoutDot(std::string_view name) {
+  return name.starts_with("./") ? name.substr(2) : name;
+}
 
 // Times as "<seconds>.<nanoseconds>": longer seconds are newer.
 bool isNewer(const File& a, const File& b) {
@@ -155,7 +158,8 @@ bool isPosixRegex(std::string_view pattern) {
     if (c == '\\') {
       if (++i >= pattern.size()) return false;
       char next = pattern[i];
-      if (isalnum(static_cast<unsigned char>(next)) && std::string_view("bBwWsS").find(next) == std::string_view::npos) {
+      if (isalnum(static_cast<unsigned char>(next)) &&
+          std::string_view("bBwWsS").find(next) == std::string_view::npos) {
         return false;
       }
     } else if (c == '[') {
@@ -164,7 +168,8 @@ bool isPosixRegex(std::string_view pattern) {
       if (end == std::string_view::npos) return true;  // grep says what is wrong
       if (pattern.substr(i, end - i).find('\\') != std::string_view::npos) return false;
       i = end;
-    } else if (c == '?' && i > 0 && std::string_view("*+?}(").find(pattern[i - 1]) != std::string_view::npos) {
+    } else if (c == '?' && i > 0 &&
+               std::string_view("*+?}(").find(pattern[i - 1]) != std::string_view::npos) {
       return false;  // lazy repetition, or (?...)
     }
   }
@@ -203,7 +208,8 @@ std::vector<PlainMatch> parsePlainGrep(std::string_view output, std::string_view
       lines.remove_prefix(std::min(lines.size(), line.size() + 1));
       size_t colon = line.find(':');
       if (colon == std::string_view::npos || colon == 0 || line[0] < '0' || line[0] > '9') continue;
-      matches.push_back({std::string(name), strtoull(std::string(line.substr(0, colon)).c_str(), nullptr, 10),
+      matches.push_back({std::string(name),
+                         strtoull(std::string(line.substr(0, colon)).c_str(), nullptr, 10),
                          std::string(line.substr(colon + 1)) + "\n"});
     }
   }

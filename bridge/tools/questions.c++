@@ -14,7 +14,9 @@ kj::Promise<kj::Maybe<kj::String>> ask(ToolUi& ui, ToolUi::Question question) {
 }
 
 void passOrRefuse(kj::Maybe<kj::String> refusal) {
-  KJ_IF_MAYBE (text, refusal) { throw Refusal{kj::mv(*text)}; }
+  KJ_IF_MAYBE (text, refusal) {
+    throw Refusal{kj::mv(*text)};
+  }
 }
 
 kj::Promise<kj::Maybe<kj::String>> askExternal(ToolContext& context, ToolUi& ui, std::string path,
@@ -23,10 +25,7 @@ kj::Promise<kj::Maybe<kj::String>> askExternal(ToolContext& context, ToolUi& ui,
   auto dir = isDirectory ? path : dirName(path);
   auto pattern = normalizePath(joinPath(dir, "*"));
   JsonWriter metadata;
-  metadata.beginObject()
-      .field("filepath", chars(path))
-      .field("parentDir", chars(dir))
-      .endObject();
+  metadata.beginObject().field("filepath", chars(path)).field("parentDir", chars(dir)).endObject();
   return ask(ui, {kj::str("external_directory"), kj::arr(toKj(pattern)), kj::arr(toKj(pattern)),
                   metadata.finish()});
 }
@@ -37,10 +36,7 @@ ToolUi::Question question(kj::StringPtr permission, std::string_view pattern, kj
 
 ToolUi::Question editQuestion(ToolContext& context, std::string_view path, TextView diff) {
   JsonWriter metadata;
-  metadata.beginObject()
-      .field("filepath", chars(path))
-      .field("diff", encodeUtf8(diff))
-      .endObject();
+  metadata.beginObject().field("filepath", chars(path)).field("diff", encodeUtf8(diff)).endObject();
   return question("edit", shownPath(context, path), metadata.finish());
 }
 

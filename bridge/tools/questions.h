@@ -11,7 +11,8 @@ kj::Promise<kj::Maybe<kj::String>> ask(ToolUi& ui, ToolUi::Question question);
 // Throws Refusal if there is a text.
 void passOrRefuse(kj::Maybe<kj::String> refusal);
 
-// Asks whether a path outside of the workspace may be touched; nothing for one inside. Returns a refusal's text.
+// Asks whether a path outside of the workspace may be touched; nothing for one inside. Returns a
+// refusal's text.
 kj::Promise<kj::Maybe<kj::String>> askExternal(ToolContext& context, ToolUi& ui, std::string path,
                                                bool isDirectory);
 

@@ -12,19 +12,20 @@ namespace sandbridge {
 
 namespace {
 
-// Everything that an answer about a path can need, in one round trip. First a letter and "<mode hex> <size>" (after E a
-// message) up to a NUL, then for
+// Everything that an answer about a path can need, in one round trip. First a letter and "<mode
+// hex> <size>" (after E a message) up to a NUL, then for
 //   E  (no such thing) the names in its directory, "./" before and NUL behind each
 //   D  the names of the directories in it (also through links), an empty name, all names
 //   U, O  (unreadable, no regular file) nothing
 //   C  small file: instruction files, then the content
 //   P  big file: instruction files, sample, number of lines, and the page's lines, cut
 //   R  big file with carriage returns as line ends: instruction files, sample
+//   B  big file that is not text: instruction files, sample
 // Instruction files are "<path>\0<content>" + the boundary, then an empty path.
 constexpr kj::StringPtr SCRIPT = R"sh(
 export LC_ALL=C
-path=$1 parent=$2 first=$3 count=$4 inline=$5 instructions=$6 boundary=$7
-shift 7
+path=$1 parent=$2 first=$3 count=$4 inline=$5 instructions=$6 boundary=$7 binary=$8
+shift 8
 names() { find "$@" -print0 2>/dev/null | head -c 16000000; }
 if ! out=$(stat -L -c '%f %s' -- "$path" 2>&1); then
   printf 'E%s\0' "$out"
@@ -42,6 +43,8 @@ elif [ ! -r "$path" ]; then printf 'U%s\0' "$out"
 else
   kind=P
   if [ "${out#* }" -le "$inline" ]; then kind=C
+  elif [ "$binary" = yes ] || [ "$(head -c 4096 -- "$path" | tr -d '\000' | wc -c)" -lt 4096 ]; then
+    kind=B
   else
     cr=$(printf '\r')
     returns=$(tr -cd '\r' <"$path" | wc -c)
@@ -92,9 +95,9 @@ struct Sight {
   uint64_t size = 0;
   std::vector<std::string> names, directories;  // without "./"
   std::vector<Instructions> instructions;
-  std::string_view body;    // C: the content; P, R: the sample
-  uint64_t lines = 0;       // P
-  std::string_view page;    // P
+  std::string_view body;  // C: the content; P, R, B: the sample
+  uint64_t lines = 0;     // P
+  std::string_view page;  // P
   kj::Array<kj::byte> storage;
 
   bool isDirectory() const { return (kind == 'D' || kind == 'U') && (mode & 0170000) == 0040000; }
@@ -148,7 +151,7 @@ Sight parseSight(kj::Array<kj::byte> output, std::string_view boundary) {
     sight.directories = takeNames(text);
     sight.names = takeNames(text);
   }
-  if (sight.kind != 'C' && sight.kind != 'P' && sight.kind != 'R') return sight;
+  if (std::string_view("CPRB").find(sight.kind) == std::string_view::npos) return sight;
   for (;;) {
     auto path = takeUntil(text, NUL);
     if (path.empty()) break;
@@ -166,7 +169,8 @@ Sight parseSight(kj::Array<kj::byte> output, std::string_view boundary) {
   return sight;
 }
 
-// Where instructions for a file may stand: the directories from its own up to the workspace, without that.
+// Where instructions for a file may stand: the directories from its own up to the workspace,
+// without that.
 std::vector<std::string> instructionDirs(ToolContext& context, std::string_view path) {
   std::vector<std::string> dirs;
   size_t bytes = 0;  // they become arguments of the script
@@ -193,6 +197,7 @@ kj::Promise<Sight> see(ToolContext& context, std::string path, uint64_t first, u
   args.add(kj::str(READ_INLINE_BYTES));
   args.add(kj::str(INSTRUCTIONS_BYTES + 1));
   args.add(kj::str(boundary));
+  args.add(kj::str(hasBinaryName(path) ? "yes" : "no"));
   for (auto& dir : instructionDirs(context, path)) args.add(toKj(dir));
   auto captured = co_await look(context, SCRIPT, args.releaseAsArray(), 40u << 20);
   co_return parseSight(kj::mv(captured.output), view(boundary));
@@ -242,7 +247,8 @@ kj::String joined(const std::vector<std::string>& lines, size_t count) {
   return toKj(out);
 }
 
-ToolResult directoryResult(std::string_view path, const Sight& sight, uint64_t offset, uint64_t limit) {
+ToolResult directoryResult(std::string_view path, const Sight& sight, uint64_t offset,
+                           uint64_t limit) {
   std::set<std::string_view> directories(sight.directories.begin(), sight.directories.end());
   std::vector<std::pair<Text, std::string>> sorted;
   for (auto& name : sight.names) {
@@ -255,7 +261,8 @@ ToolResult directoryResult(std::string_view path, const Sight& sight, uint64_t o
 
   size_t room = ANSWER_BYTES - 300 - std::min<size_t>(path.size(), PATH_BYTES);
   std::vector<std::string> entries;
-  for (size_t i = offset - 1; i < sorted.size() && entries.size() < std::min<uint64_t>(limit, READ_ENTRIES); ++i) {
+  for (size_t i = offset - 1;
+       i < sorted.size() && entries.size() < std::min<uint64_t>(limit, READ_ENTRIES); ++i) {
     if (sorted[i].second.size() + 1 > room) break;
     room -= sorted[i].second.size() + 1;
     entries.push_back(sorted[i].second);
@@ -272,7 +279,9 @@ ToolResult directoryResult(std::string_view path, const Sight& sight, uint64_t o
   json.beginObject()
       .field("preview", joined(entries, 20))
       .field("truncated", truncated)
-      .key("loaded").beginArray().endArray();
+      .key("loaded")
+      .beginArray()
+      .endArray();
   json.key("display").beginObject().field("type", "directory").field("path", chars(path));
   writeStrings(json, "entries", entries);
   json.field("offset", offset)
@@ -335,14 +344,15 @@ ToolResult textResult(std::string_view path, const Page& page, std::string_view 
     if (i < 20) preview = plain.size();
   }
   ToolResult result;
-  result.output = kj::str("<path>", chars(path), "</path>\n<type>file</type>\n<content>\n", chars(numbered),
-                          "\n\n", footer, "\n</content>", chars(reminder));
+  result.output = kj::str("<path>", chars(path), "</path>\n<type>file</type>\n<content>\n",
+                          chars(numbered), "\n\n", footer, "\n</content>", chars(reminder));
   JsonWriter json;
   json.beginObject()
       .field("preview", chars(std::string_view(plain).substr(0, preview)))
       .field("truncated", page.more);
   writeStrings(json, "loaded", loaded);
-  json.key("display").beginObject()
+  json.key("display")
+      .beginObject()
       .field("type", "file")
       .field("path", chars(path))
       .field("text", chars(plain))
@@ -370,8 +380,9 @@ kj::Promise<ToolResult> attachmentResult(ToolContext& context, std::string path,
     KJ_IF_MAYBE (bytes, whole) {
       data = kj::mv(*bytes);
     } else {
-      co_return failedResult(kj::str("File is too large to attach: ", chars(path), " has ", sight.size,
-                                     " bytes, at most ", ATTACHMENT_BYTES, " are possible."));
+      co_return failedResult(kj::str("File is too large to attach: ", chars(path), " has ",
+                                     sight.size, " bytes, at most ", ATTACHMENT_BYTES,
+                                     " are possible."));
     }
   }
   ToolResult result;
@@ -408,16 +419,21 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
       passOrRefuse(co_await askExternal(context, ui, path, sight.isDirectory()));
       passOrRefuse(co_await ask(ui, question("read", title, kj::str("{}"))));
       allowed = true;
-      if (context.timer.now() - before > STALE) sight = co_await see(context, path, first, lineLimit);
+      if (context.timer.now() - before > STALE)
+        sight = co_await see(context, path, first, lineLimit);
     }
 
     ToolResult result;
     switch (sight.kind) {
-      case 'E': throw Refusal{missingText(path, sight.names)};
-      case 'U': throw Refusal{fileSystemError("PermissionDenied", "readFile", path)};
+      case 'E':
+        throw Refusal{missingText(path, sight.names)};
+      case 'U':
+        throw Refusal{fileSystemError("PermissionDenied", "readFile", path)};
       case 'O':
         throw Refusal{kj::str("Cannot read ", chars(pathText), ": it is ", typeName(sight.mode))};
-      case 'D': result = directoryResult(pathText, sight, first, limit); break;
+      case 'D':
+        result = directoryResult(pathText, sight, first, limit);
+        break;
       default: {
         auto sample = chars(sight.body.substr(0, SAMPLE_BYTES)).asBytes();
         auto mime = attachmentMime(path, sample);
@@ -427,7 +443,9 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
         std::vector<Instructions> given;
         std::vector<std::string> loaded;
         for (auto& file : sight.instructions) {
-          if (file.path == resolvePath(context.root, path) || context.instructionsGiven.contains(file.path)) continue;
+          if (file.path == resolvePath(context.root, path) ||
+              context.instructionsGiven.contains(file.path))
+            continue;
           loaded.push_back(file.path);
           given.push_back(file);
         }
@@ -460,7 +478,8 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
             page.more = page.first + page.lines.size() <= page.total;
           }
           if (page.total < first && !(page.total == 0 && first == 1)) {
-            throw Refusal{kj::str("Offset ", first, " is out of range for this file (", page.total, " lines)")};
+            throw Refusal{kj::str("Offset ", first, " is out of range for this file (", page.total,
+                                  " lines)")};
           }
           result = textResult(pathText, page, extra, loaded);
         }

@@ -10,14 +10,16 @@ namespace {
 
 constexpr double SIMILAR_ENOUGH = 0.65;
 
-// A comparison that a hostile or degenerate file makes quadratic must not hold up everybody else: a fraction of a second.
+// A comparison that a hostile or degenerate file makes quadratic must not hold up everybody else: a
+// fraction of a second.
 class Effort {
  public:
   void spend(size_t steps) {
     used += steps;
     if (used > LIMIT) {
-      throw Refusal{kj::str("Could not find oldString in the file: it and the file are too large and repetitive to "
-                            "compare inexactly. Re-read the file and provide the exact text.")};
+      throw Refusal{kj::str(
+          "Could not find oldString in the file: it and the file are too large and repetitive to "
+          "compare inexactly. Re-read the file and provide the exact text.")};
     }
   }
 
@@ -31,15 +33,19 @@ using Visitor = std::function<bool(TextView)>;
 
 struct Subject {
   TextView content, old;
-  std::vector<TextView> lines;        // of the content
-  std::vector<TextView> trimmed;      // the same lines
-  std::vector<TextView> oldLines;     // with an empty last one
-  std::vector<TextView> pattern;      // oldLines without it
+  std::vector<TextView> lines;     // of the content
+  std::vector<TextView> trimmed;   // the same lines
+  std::vector<TextView> oldLines;  // with an empty last one
+  std::vector<TextView> pattern;   // oldLines without it
   Effort& effort;
 
   Subject(TextView content, TextView old, Effort& effort)
-      : content(content), old(old), lines(splitLines(content)), oldLines(splitLines(old)),
-        pattern(oldLines), effort(effort) {
+      : content(content),
+        old(old),
+        lines(splitLines(content)),
+        oldLines(splitLines(old)),
+        pattern(oldLines),
+        effort(effort) {
     if (pattern.back().empty()) pattern.pop_back();
     for (auto line : lines) trimmed.push_back(trim(line));
   }
@@ -83,7 +89,8 @@ bool lineTrimmed(Subject& s, const Visitor& visit) {
   return false;
 }
 
-// For each line that reads like the first of `pattern`, the first one at least two below that reads like its last.
+// For each line that reads like the first of `pattern`, the first one at least two below that reads
+// like its last.
 void forEachAnchored(Subject& s, const std::function<bool(size_t first, size_t last)>& use) {
   auto head = trim(s.pattern.front()), tail = trim(s.pattern.back());
   for (size_t a = 0; a < s.lines.size(); ++a) {
@@ -180,7 +187,7 @@ bool whitespaceNormalized(Subject& s, const Visitor& visit) {
     if (norms.back() == wanted) {
       if (visit(line)) return true;
     } else if (norms.back().find(wanted) != Text::npos) {
-      KJ_IF_MAYBE(hit, findWords(line, words)) {
+      KJ_IF_MAYBE (hit, findWords(line, words)) {
         if (visit(*hit)) return true;
       }
     }
@@ -204,7 +211,9 @@ bool whitespaceNormalized(Subject& s, const Visitor& visit) {
   return false;
 }
 
-size_t indentOf(TextView line) { return line.size() - trimStart(line).size(); }
+size_t indentOf(TextView line) {
+  return line.size() - trimStart(line).size();
+}
 
 size_t leastIndent(const TextView* lines, size_t count) {
   size_t least = SIZE_MAX;
@@ -242,22 +251,29 @@ char16_t unescapeAt(TextView text, size_t i, size_t& size) {
   char16_t next = text[i + 1];
   size = 2;
   switch (next) {
-    case u'n': return u'\n';
-    case u't': return u'\t';
-    case u'r': return u'\r';
+    case u'n':
+      return u'\n';
+    case u't':
+      return u'\t';
+    case u'r':
+      return u'\r';
     case u'\'':
     case u'"':
     case u'`':
     case u'\\':
     case u'\n':
-    case u'$': return next;
-    default: size = 1; return text[i];
+    case u'$':
+      return next;
+    default:
+      size = 1;
+      return text[i];
   }
 }
 
 bool escapeNormalized(Subject& s, const Visitor& visit) {
   Text wanted;
-  for (size_t i = 0, size; i < s.old.size(); i += size) wanted.push_back(unescapeAt(s.old, i, size));
+  for (size_t i = 0, size; i < s.old.size(); i += size)
+    wanted.push_back(unescapeAt(s.old, i, size));
   if (s.content.find(wanted) != TextView::npos && visit(wanted)) return true;
   size_t count = std::count(wanted.begin(), wanted.end(), u'\n') + 1;
   for (size_t i = 0; i + count <= s.lines.size(); ++i) {
@@ -307,7 +323,9 @@ bool contextAware(Subject& s, const Visitor& visit) {
   return stopped;
 }
 
-size_t countLines(TextView text) { return std::count(text.begin(), text.end(), u'\n') + 1; }
+size_t countLines(TextView text) {
+  return std::count(text.begin(), text.end(), u'\n') + 1;
+}
 
 // A forgiving match must not swallow much more than was named.
 bool muchLarger(TextView candidate, TextView old) {
@@ -333,14 +351,16 @@ std::vector<Splice> findReplacements(TextView content, TextView oldString, TextV
     effort.spend(first / 16 + 1);
     seen = true;
     if (muchLarger(candidate, oldString)) {
-      throw Refusal{kj::str(
-          "Refusing replacement because the matched span is much larger than oldString. Re-read the "
-          "file and provide the full exact oldString for the intended replacement.")};
+      throw Refusal{
+          kj::str("Refusing replacement because the matched span is much larger than oldString. "
+                  "Re-read the "
+                  "file and provide the full exact oldString for the intended replacement.")};
     }
-    // A blank oldString finds the empty text on every line. OpenCode then writes newString between all characters of
-    // the file; that is nobody's wish, so here it is ambiguous.
+    // A blank oldString finds the empty text on every line. OpenCode then writes newString between
+    // all characters of the file; that is nobody's wish, so here it is ambiguous.
     if (all && !candidate.empty()) {
-      for (size_t at = first; at != TextView::npos; at = content.find(candidate, at + candidate.size())) {
+      for (size_t at = first; at != TextView::npos;
+           at = content.find(candidate, at + candidate.size())) {
         result.push_back({at, candidate.size(), Text(newString)});
       }
       return true;

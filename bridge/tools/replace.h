@@ -1,5 +1,6 @@
 #pragma once
-// How edit finds what it was told to replace: nine matchers, from exact to forgiving, in OpenCode's order.
+// How edit finds what it was told to replace: nine matchers, from exact to forgiving, in OpenCode's
+// order.
 
 #include "tools/text.h"
 
@@ -12,7 +13,9 @@ struct Refusal {
   kj::String text;
 };
 
-// What to replace in `content` so that `oldString` becomes `newString`, everywhere if `all`. Throws Refusal.
-std::vector<Splice> findReplacements(TextView content, TextView oldString, TextView newString, bool all);
+// What to replace in `content` so that `oldString` becomes `newString`, everywhere if `all`. Throws
+// Refusal.
+std::vector<Splice> findReplacements(TextView content, TextView oldString, TextView newString,
+                                     bool all);
 
 }  // namespace sandbridge

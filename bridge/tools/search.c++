@@ -2,7 +2,8 @@
 
 namespace sandbridge {
 
-// GNU's stat, sort and head keep names with newlines apart; busybox' do not, and there such names are not found.
+// GNU's stat, sort and head keep names with newlines apart; busybox' do not, and there such names
+// are not found.
 const kj::StringPtr SEARCH_FUNCTIONS = R"sh(
 export LC_ALL=C
 newest() {

@@ -7,8 +7,8 @@
 
 namespace sandbridge {
 
-// `newest` reads names that end in NUL, and prints those of the 101 newest files the same way, newest first, equal times by
-// name. `with_rg` tells whether there is ripgrep.
+// `newest` reads names that end in NUL, and prints those of the 101 newest files the same way,
+// newest first, equal times by name. `with_rg` tells whether there is ripgrep.
 extern const kj::StringPtr SEARCH_FUNCTIONS;
 
 // Splits at NUL; leaves out a last part without one.

@@ -9,8 +9,12 @@ namespace {
 constexpr char16_t REPLACEMENT = 0xfffd;
 constexpr char16_t BYTE_ORDER_MARK = 0xfeff;
 
-bool isHigh(char16_t c) { return (c & 0xfc00) == 0xd800; }
-bool isLow(char16_t c) { return (c & 0xfc00) == 0xdc00; }
+bool isHigh(char16_t c) {
+  return (c & 0xfc00) == 0xd800;
+}
+bool isLow(char16_t c) {
+  return (c & 0xfc00) == 0xdc00;
+}
 
 void appendCodePoint(Text& out, uint32_t c) {
   if (c < 0x10000) {
@@ -127,7 +131,9 @@ Text decodeUtf8(Bytes bytes) {
   return out;
 }
 
-Text decodeUtf8(kj::StringPtr text) { return decodeUtf8(text.asBytes()); }
+Text decodeUtf8(kj::StringPtr text) {
+  return decodeUtf8(text.asBytes());
+}
 
 DecodedFile decodeFile(Bytes bytes) {
   DecodedFile file;
@@ -163,7 +169,9 @@ kj::String encodeUtf8(TextView text) {
   return toKj(out);
 }
 
-kj::String validUtf8(Bytes bytes) { return encodeUtf8(decodeUtf8(bytes)); }
+kj::String validUtf8(Bytes bytes) {
+  return encodeUtf8(decodeUtf8(bytes));
+}
 
 Text applySplices(TextView text, const std::vector<Splice>& splices) {
   Text out;
@@ -223,10 +231,16 @@ TextView trimEnd(TextView text) {
   return text.substr(0, n);
 }
 
-TextView trim(TextView text) { return trimStart(trimEnd(text)); }
+TextView trim(TextView text) {
+  return trimStart(trimEnd(text));
+}
 
-std::vector<TextView> splitLines(TextView text) { return splitAtNewlines(text); }
-std::vector<std::string_view> splitLines(std::string_view text) { return splitAtNewlines(text); }
+std::vector<TextView> splitLines(TextView text) {
+  return splitAtNewlines(text);
+}
+std::vector<std::string_view> splitLines(std::string_view text) {
+  return splitAtNewlines(text);
+}
 
 size_t utf8Size(TextView text) {
   size_t size = 0;
@@ -236,7 +250,9 @@ size_t utf8Size(TextView text) {
   return size;
 }
 
-TextView headUnits(TextView text, size_t units) { return text.substr(0, units); }
+TextView headUnits(TextView text, size_t units) {
+  return text.substr(0, units);
+}
 TextView tailUnits(TextView text, size_t units) {
   return text.size() <= units ? text : text.substr(text.size() - units);
 }
@@ -255,7 +271,9 @@ Text replaceAll(TextView text, TextView what, TextView with) {
   return out;
 }
 
-bool startsWith(TextView text, TextView prefix) { return text.substr(0, prefix.size()) == prefix; }
+bool startsWith(TextView text, TextView prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
 bool endsWith(TextView text, TextView suffix) {
   return text.size() >= suffix.size() && text.substr(text.size() - suffix.size()) == suffix;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Text as JavaScript sees it. OpenCode's limits, cuts and distances count UTF-16 units, so the tools work on UTF-16
-// and convert at their edges.
+// Text as JavaScript sees it. OpenCode's limits, cuts and distances count UTF-16 units, so the
+// tools work on UTF-16 and convert at their edges.
 
 #include <kj/array.h>
 #include <kj/string.h>
@@ -17,7 +17,7 @@ using Bytes = kj::ArrayPtr<const kj::byte>;
 
 // A decoded file that can be written back: invalid bytes read as U+FFFD, and are remembered.
 struct DecodedFile {
-  Text text;          // without the byte order mark
+  Text text;  // without the byte order mark
   bool bom = false;
   struct Invalid {
     size_t position;  // of its U+FFFD in `text`
@@ -27,7 +27,8 @@ struct DecodedFile {
   std::vector<Invalid> invalid;
 };
 
-// UTF-8 to UTF-16; each maximal invalid prefix becomes one U+FFFD (WHATWG). Keeps a byte order mark.
+// UTF-8 to UTF-16; each maximal invalid prefix becomes one U+FFFD (WHATWG). Keeps a byte order
+// mark.
 Text decodeUtf8(Bytes bytes);
 Text decodeUtf8(kj::StringPtr text);
 DecodedFile decodeFile(Bytes bytes);
@@ -46,7 +47,8 @@ struct Splice {
   Text replacement;
 };
 Text applySplices(TextView text, const std::vector<Splice>& splices);
-// The file's new bytes: outside of the splices invalid bytes stay as they were. `bytes` is what `file` was decoded from.
+// The file's new bytes: outside of the splices invalid bytes stay as they were. `bytes` is what
+// `file` was decoded from.
 kj::Array<const kj::byte> encodeFile(const DecodedFile& file, Bytes bytes,
                                      const std::vector<Splice>& splices, bool bom);
 
@@ -71,7 +73,11 @@ Text replaceAll(TextView text, TextView what, TextView with);
 bool startsWith(TextView text, TextView prefix);
 bool endsWith(TextView text, TextView suffix);
 
-inline std::string_view view(kj::StringPtr text) { return {text.begin(), text.size()}; }
-inline kj::String toKj(std::string_view text) { return kj::heapString(text.data(), text.size()); }
+inline std::string_view view(kj::StringPtr text) {
+  return {text.begin(), text.size()};
+}
+inline kj::String toKj(std::string_view text) {
+  return kj::heapString(text.data(), text.size());
+}
 
 }  // namespace sandbridge

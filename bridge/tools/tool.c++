@@ -36,10 +36,14 @@ bool isInfrastructure(const kj::Exception& e) {
 kj::String writeError(const kj::Exception& e, std::string_view path) {
   if (isInfrastructure(e)) kj::throwFatalException(kj::cp(e));
   switch (kindOf(e)) {
-    case ErrorKind::NOT_FOUND: return fileSystemError("NotFound", "writeFile", path);
-    case ErrorKind::INVALID_ARGUMENT: return fileSystemError("BadResource", "writeFile", path);
-    case ErrorKind::DENIED: return fileSystemError("PermissionDenied", "writeFile", path);
-    default: return kj::str(fileSystemError("Unknown", "writeFile", path), ": ", textOf(e));
+    case ErrorKind::NOT_FOUND:
+      return fileSystemError("NotFound", "writeFile", path);
+    case ErrorKind::INVALID_ARGUMENT:
+      return fileSystemError("BadResource", "writeFile", path);
+    case ErrorKind::DENIED:
+      return fileSystemError("PermissionDenied", "writeFile", path);
+    default:
+      return kj::str(fileSystemError("Unknown", "writeFile", path), ": ", textOf(e));
   }
 }
 

@@ -32,7 +32,8 @@ struct ToolContext {
       : workspace(workspace), timer(timer), root(view(workspace.root())) {}
 };
 
-// Each runs one call. They throw infrastructure errors, and errors of base/error.h that become the answer.
+// Each runs one call. They throw infrastructure errors, and errors of base/error.h that become the
+// answer.
 kj::Promise<ToolResult> runBash(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runWrite(ToolContext& context, Arguments arguments, ToolUi& ui);
@@ -48,7 +49,8 @@ ToolResult failedResult(kj::String text);
 kj::Promise<Workspace::Captured> look(ToolContext& context, kj::StringPtr script,
                                       kj::Array<kj::String> args, size_t limit = 8u << 20);
 
-// An error of the sandbox's file system as OpenCode words it: "NotFound: FileSystem.stat (/workspace/x)".
+// An error of the sandbox's file system as OpenCode words it: "NotFound: FileSystem.stat
+// (/workspace/x)".
 kj::String fileSystemError(kj::StringPtr tag, kj::StringPtr method, std::string_view path);
 
 // What a failed writeFile() means, in these words. Rethrows infrastructure errors.

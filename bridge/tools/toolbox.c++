@@ -47,7 +47,9 @@ class ToolboxImpl final : public Toolbox {
   ToolboxImpl(Workspace& workspace, kj::Timer& timer) : context(workspace, timer) {}
 
   kj::Array<kj::StringPtr> names() override {
-    return KJ_MAP(tool, TOOLS) -> kj::StringPtr { return tool.name; };
+    return KJ_MAP(tool, TOOLS)->kj::StringPtr {
+      return tool.name;
+    };
   }
 
   kj::Promise<ToolResult> call(kj::StringPtr name, kj::StringPtr arguments, ToolUi& ui) override {
@@ -63,8 +65,8 @@ class ToolboxImpl final : public Toolbox {
         return failedResult(kj::mv(refusal.text));
       }
     }
-    return failedResult(kj::str("There is no tool named \"", name, "\". There are: ",
-                                kj::strArray(names(), ", "), "."));
+    return failedResult(kj::str("There is no tool named \"", name,
+                                "\". There are: ", kj::strArray(names(), ", "), "."));
   }
 
  private:

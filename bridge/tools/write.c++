@@ -6,7 +6,9 @@ namespace sandbridge {
 
 namespace {
 
-TextView withoutBom(TextView text) { return startsWith(text, u"\ufeff") ? text.substr(1) : text; }
+TextView withoutBom(TextView text) {
+  return startsWith(text, u"\ufeff") ? text.substr(1) : text;
+}
 
 }  // namespace
 
@@ -23,7 +25,8 @@ kj::Promise<ToolResult> runWrite(ToolContext& context, Arguments arguments, Tool
     auto content = arguments.text("content");
     if (exists && old.size > DIFF_BYTES && old.isRegular()) {
       diff = createOversizePatch(shown, old.size);
-      // The mark is lost with the old content: three bytes that are not worth a transfer of megabytes.
+      // The mark is lost with the old content: three bytes that are not worth a transfer of
+      // megabytes.
     } else {
       if (exists) {
         auto bytes = co_await contentOf(context, path, kj::mv(old), DIFF_BYTES, "write to");
@@ -41,16 +44,20 @@ kj::Promise<ToolResult> runWrite(ToolContext& context, Arguments arguments, Tool
     kj::Maybe<kj::Exception> failure;
     try {
       co_await context.workspace.writeFile(
-          toKj(path), kj::heapArray<const kj::byte>(
-                          reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()));
+          toKj(path), kj::heapArray<const kj::byte>(reinterpret_cast<const kj::byte*>(bytes.data()),
+                                                    bytes.size()));
     } catch (kj::Exception& e) {
       failure = kj::mv(e);
     }
-    KJ_IF_MAYBE (e, failure) { co_return failedResult(writeError(*e, path)); }
+    KJ_IF_MAYBE (e, failure) {
+      co_return failedResult(writeError(*e, path));
+    }
 
     JsonWriter metadata;
     metadata.beginObject()
-        .key("diagnostics").beginObject().endObject()
+        .key("diagnostics")
+        .beginObject()
+        .endObject()
         .field("filepath", chars(path))
         .field("exists", exists)
         .field("truncated", false)

@@ -57,12 +57,19 @@ kj::Promise<void> pump(kj::Own<kj::AsyncInputStream> from, OutputReceiver& to, b
 
 class LocalProcess final : public WorkspaceProcess {
  public:
-  LocalProcess(kj::AsyncIoContext& io, pid_t pid, kj::Promise<void> streams, kj::Maybe<kj::Duration> timeout)
-      : io(io), group(pid), pid(pid), streams(kj::mv(streams)),
-        exit(io.unixEventPort.onChildExit(this->pid).fork()), timeout(timeout) {}
+  LocalProcess(kj::AsyncIoContext& io, pid_t pid, kj::Promise<void> streams,
+               kj::Maybe<kj::Duration> timeout)
+      : io(io),
+        group(pid),
+        pid(pid),
+        streams(kj::mv(streams)),
+        exit(io.unixEventPort.onChildExit(this->pid).fork()),
+        timeout(timeout) {}
   ~LocalProcess() noexcept(false) {
     if (!ended) kill(-group, SIGKILL);
-    KJ_IF_MAYBE (p, pid) { waitpid(*p, nullptr, 0); }
+    KJ_IF_MAYBE (p, pid) {
+      waitpid(*p, nullptr, 0);
+    }
   }
 
   kj::Promise<ExitStatus> wait() override {
@@ -79,7 +86,9 @@ class LocalProcess final : public WorkspaceProcess {
     kill(-group, number);
     return kj::READY_NOW;
   }
-  kj::Promise<void> writeStdin(kj::ArrayPtr<const kj::byte> bytes) override { return kj::READY_NOW; }
+  kj::Promise<void> writeStdin(kj::ArrayPtr<const kj::byte> bytes) override {
+    return kj::READY_NOW;
+  }
   kj::Promise<void> closeStdin() override { return kj::READY_NOW; }
 
  private:
@@ -109,7 +118,8 @@ class Capture final : public OutputReceiver {
   explicit Capture(size_t limit) : limit(limit) {}
 
   kj::Promise<void> stdoutChunk(kj::ArrayPtr<const kj::byte> bytes) override {
-    if (out.size() + bytes.size() > limit) throwError(ErrorKind::FAILED, "more output than the limit");
+    if (out.size() + bytes.size() > limit)
+      throwError(ErrorKind::FAILED, "more output than the limit");
     out.addAll(bytes);
     return kj::READY_NOW;
   }
@@ -123,12 +133,16 @@ class Capture final : public OutputReceiver {
   int error = errno;
   auto text = kj::str(path, ": ", strerror(error));
   switch (error) {
-    case ENOENT: throwError(ErrorKind::NOT_FOUND, text);
+    case ENOENT:
+      throwError(ErrorKind::NOT_FOUND, text);
     case EISDIR:
     case ENOTDIR:
-    case ELOOP: throwError(ErrorKind::INVALID_ARGUMENT, text);
-    case EACCES: throwError(ErrorKind::DENIED, text);
-    default: throwError(ErrorKind::FAILED, text);
+    case ELOOP:
+      throwError(ErrorKind::INVALID_ARGUMENT, text);
+    case EACCES:
+      throwError(ErrorKind::DENIED, text);
+    default:
+      throwError(ErrorKind::FAILED, text);
   }
 }
 
@@ -146,9 +160,13 @@ DirectoryWorkspace::DirectoryWorkspace(kj::AsyncIoContext& io) : io(io) {
   std::ofstream(rootPath + "/.git/HEAD") << "ref: refs/heads/main\n";
 }
 
-DirectoryWorkspace::~DirectoryWorkspace() noexcept(false) { fs::remove_all(top); }
+DirectoryWorkspace::~DirectoryWorkspace() noexcept(false) {
+  fs::remove_all(top);
+}
 
-std::string DirectoryWorkspace::resolve(std::string_view path) const { return joinToRoot(rootPath, path); }
+std::string DirectoryWorkspace::resolve(std::string_view path) const {
+  return joinToRoot(rootPath, path);
+}
 
 void DirectoryWorkspace::put(std::string_view path, std::string_view content) {
   auto full = resolve(path);
@@ -195,7 +213,8 @@ kj::Promise<kj::Own<WorkspaceProcess>> DirectoryWorkspace::start(WorkspaceComman
     dup2(open("/dev/null", O_RDONLY), 0);
     dup2(out[1], 1);
     dup2(command.mergeStderr ? out[1] : err[1], 2);
-    for (auto& variable : command.environment) setenv(variable.name.cStr(), variable.value.cStr(), 1);
+    for (auto& variable : command.environment)
+      setenv(variable.name.cStr(), variable.value.cStr(), 1);
     if (!searchPath.empty()) setenv("PATH", searchPath.c_str(), 1);
     execv(argv[0], argv.data());
     _exit(127);
@@ -213,7 +232,8 @@ kj::Promise<kj::Own<WorkspaceProcess>> DirectoryWorkspace::start(WorkspaceComman
       io, pid, kj::joinPromises(both.finish()).eagerlyEvaluate(nullptr), command.timeout));
 }
 
-kj::Promise<Workspace::Captured> DirectoryWorkspace::runScript(kj::StringPtr script, kj::Array<kj::String> args,
+kj::Promise<Workspace::Captured> DirectoryWorkspace::runScript(kj::StringPtr script,
+                                                               kj::Array<kj::String> args,
                                                                size_t limit) {
   kj::Vector<kj::String> argv;
   argv.add(kj::str("/bin/sh"));
@@ -242,7 +262,8 @@ kj::Promise<kj::Own<kj::AsyncInputStream>> DirectoryWorkspace::readFile(kj::Stri
   return kj::Own<kj::AsyncInputStream>(kj::heap<FileInput>(kj::AutoCloseFd(fd)));
 }
 
-kj::Promise<void> DirectoryWorkspace::writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content,
+kj::Promise<void> DirectoryWorkspace::writeFile(kj::StringPtr path,
+                                                kj::Own<kj::AsyncInputStream> content,
                                                 uint64_t size) {
   ++roundTrips;
   auto full = resolve(view(path));
@@ -261,11 +282,12 @@ kj::Promise<void> DirectoryWorkspace::writeFile(kj::StringPtr path, kj::Own<kj::
   kj::FdOutputStream(kj::AutoCloseFd(fd)).write(bytes.begin(), bytes.size());
 }
 
-TestLoop::TestLoop() : io([]() {
-  static bool once = (kj::UnixEventPort::captureChildExit(), true);
-  (void)once;
-  return kj::setupAsyncIo();
-}()) {}
+TestLoop::TestLoop()
+    : io([]() {
+        static bool once = (kj::UnixEventPort::captureChildExit(), true);
+        (void)once;
+        return kj::setupAsyncIo();
+      }()) {}
 
 kj::Promise<void> RecordingUi::ask(Question question) {
   Asked a;

@@ -1,6 +1,6 @@
 #pragma once
-// A Workspace over a temporary directory of this machine, with real processes. Its root is <temporary>/workspace, so that
-// there is an outside too.
+// A Workspace over a temporary directory of this machine, with real processes. Its root is
+// <temporary>/workspace, so that there is an outside too.
 
 #include "tools/toolbox.h"
 #include "tools/workspace.h"
@@ -20,10 +20,10 @@ class DirectoryWorkspace final : public Workspace {
   explicit DirectoryWorkspace(kj::AsyncIoContext& io);
   ~DirectoryWorkspace() noexcept(false);
 
-  std::string top;           // the temporary directory
-  std::string rootPath;      // top + "/workspace"
+  std::string top;       // the temporary directory
+  std::string rootPath;  // top + "/workspace"
   size_t roundTrips = 0;
-  std::string searchPath;    // PATH of what it starts; empty: this process' own
+  std::string searchPath;               // PATH of what it starts; empty: this process' own
   std::set<std::string> failingWrites;  // names below the root whose writes fail
 
   // Below the root, or absolute.
@@ -34,10 +34,13 @@ class DirectoryWorkspace final : public Workspace {
   void clear();
 
   kj::StringPtr root() override { return rootText; }
-  kj::Promise<kj::Own<WorkspaceProcess>> start(WorkspaceCommand command, OutputReceiver& output) override;
-  kj::Promise<Captured> runScript(kj::StringPtr script, kj::Array<kj::String> args, size_t limit) override;
+  kj::Promise<kj::Own<WorkspaceProcess>> start(WorkspaceCommand command,
+                                               OutputReceiver& output) override;
+  kj::Promise<Captured> runScript(kj::StringPtr script, kj::Array<kj::String> args,
+                                  size_t limit) override;
   kj::Promise<kj::Own<kj::AsyncInputStream>> readFile(kj::StringPtr path) override;
-  kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content, uint64_t size) override;
+  kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content,
+                              uint64_t size) override;
   using Workspace::writeFile;
 
  private:

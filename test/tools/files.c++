@@ -1,4 +1,5 @@
-// read, write, edit and apply_patch where the recorded calls do not reach: hostile and huge files, failing writes, turns.
+// read, write, edit and apply_patch where the recorded calls do not reach: hostile and huge files,
+// failing writes, turns.
 
 #include "directory-workspace.h"
 
@@ -32,11 +33,15 @@ kj::String args(std::initializer_list<Field> fields) {
   return json.finish();
 }
 
-std::string text(const kj::String& s) { return std::string(view(s)); }
+std::string text(const kj::String& s) {
+  return std::string(view(s));
+}
 
 std::string content(Bench& bench, std::string_view path) {
   auto bytes = bench.workspace.get(path);
-  KJ_IF_MAYBE (b, bytes) { return *b; }
+  KJ_IF_MAYBE (b, bytes) {
+    return *b;
+  }
   return "(no file)";
 }
 
@@ -56,7 +61,8 @@ TEST_CASE("a small file is read in one round trip, written in two, edited in two
   CHECK(trips("read", args({{"filePath", "a/b.txt"}})) == 1);
   CHECK(trips("read", args({{"filePath", "a"}})) == 1);
   CHECK(trips("write", args({{"filePath", "a/b.txt"}, {"content", "two\n"}})) == 2);
-  CHECK(trips("edit", args({{"filePath", "a/b.txt"}, {"oldString", "two"}, {"newString", "three"}})) == 2);
+  CHECK(trips("edit",
+              args({{"filePath", "a/b.txt"}, {"oldString", "two"}, {"newString", "three"}})) == 2);
   CHECK(trips("glob", args({{"pattern", "*.txt"}})) == 1);
   CHECK(trips("grep", args({{"pattern", "three"}})) == 1);
   CHECK(trips("bash", args({{"command", "true"}})) == 1);
@@ -77,15 +83,19 @@ TEST_CASE("a page from the middle of a 100 MB file comes with the right count, i
   bench.workspace.roundTrips = 0;
   auto result = bench.call("read", kj::str(R"({"filePath":"big.log","offset":)", lines - 1, "}"));
   CHECK(bench.workspace.roundTrips == 1);
-  CHECK(text(result.output) == "<path>" + bench.workspace.rootPath + "/big.log</path>\n<type>file</type>\n<content>\n" +
-                                   std::to_string(lines - 1) + ": this is a line of a large file that goes on and on\n" +
-                                   std::to_string(lines) + ": the end\n\n(End of file - total " +
-                                   std::to_string(lines) + " lines)\n</content>");
+  CHECK(text(result.output) ==
+        "<path>" + bench.workspace.rootPath + "/big.log</path>\n<type>file</type>\n<content>\n" +
+            std::to_string(lines - 1) + ": this is a line of a large file that goes on and on\n" +
+            std::to_string(lines) + ": the end\n\n(End of file - total " + std::to_string(lines) +
+            " lines)\n</content>");
   result = bench.call("read", kj::str(R"({"filePath":"big.log","offset":5,"limit":2})"));
-  CHECK(text(result.output).find("(Showing lines 5-6 of " + std::to_string(lines) + ". Use offset=7") != std::string::npos);
+  CHECK(text(result.output)
+            .find("(Showing lines 5-6 of " + std::to_string(lines) + ". Use offset=7") !=
+        std::string::npos);
   result = bench.call("read", kj::str(R"({"filePath":"big.log","offset":)", lines + 1, "}"));
-  CHECK(text(result.output) == "Offset " + std::to_string(lines + 1) + " is out of range for this file (" +
-                                   std::to_string(lines) + " lines)");
+  CHECK(text(result.output) == "Offset " + std::to_string(lines + 1) +
+                                   " is out of range for this file (" + std::to_string(lines) +
+                                   " lines)");
 }
 
 TEST_CASE("big files read the same as small ones, whatever ends their lines") {
@@ -97,8 +107,9 @@ TEST_CASE("big files read the same as small ones, whatever ends their lines") {
     bench.workspace.put("f.txt", body);
     auto result = bench.call("read", kj::str(R"({"filePath":"f.txt","offset":100,"limit":2})"));
     INFO(end.size() << result.output.cStr());
-    CHECK(text(result.output).find("<content>\n100: line 100\n101: line 101\n\n(Showing lines 100-101 of " +
-                                   std::to_string(lines) + ". Use offset=102") != std::string::npos);
+    CHECK(text(result.output)
+              .find("<content>\n100: line 100\n101: line 101\n\n(Showing lines 100-101 of " +
+                    std::to_string(lines) + ". Use offset=102") != std::string::npos);
   }
 }
 
@@ -107,7 +118,9 @@ TEST_CASE("one line of 30 MB is shown cut") {
   bench.workspace.put("min.js", std::string(30'000'000, 'x'));
   auto result = bench.call("read", args({{"filePath", "min.js"}}));
   checkFits(result);
-  CHECK(text(result.output).find("xxx... (line truncated to 2000 chars)\n\n(End of file - total 1 lines)") != std::string::npos);
+  CHECK(text(result.output)
+            .find("xxx... (line truncated to 2000 chars)\n\n(End of file - total 1 lines)") !=
+        std::string::npos);
 }
 
 TEST_CASE("no page is longer than an answer may be") {
@@ -167,7 +180,8 @@ TEST_CASE("a refused read shows nothing and uses no instructions up") {
   CHECK(refused.failed);
   CHECK(text(refused.output) == bench.ui.refusal);
   bench.ui.refusal = "";
-  CHECK(text(bench.call("read", args({{"filePath", "sub/x.txt"}})).output).find("be careful") != std::string::npos);
+  CHECK(text(bench.call("read", args({{"filePath", "sub/x.txt"}})).output).find("be careful") !=
+        std::string::npos);
 }
 
 TEST_CASE("a named pipe is an error for every tool, never a wait") {
@@ -176,12 +190,17 @@ TEST_CASE("a named pipe is an error for every tool, never a wait") {
   auto read = bench.call("read", args({{"filePath", "pipe"}}));
   CHECK(read.failed);
   CHECK(text(read.output).find("it is a named pipe") != std::string::npos);
-  CHECK(bench.call("edit", args({{"filePath", "pipe"}, {"oldString", "a"}, {"newString", "b"}})).failed);
+  CHECK(bench.call("edit", args({{"filePath", "pipe"}, {"oldString", "a"}, {"newString", "b"}}))
+            .failed);
   CHECK(bench.call("write", args({{"filePath", "pipe"}, {"content", "b"}})).failed);
-  CHECK(bench.call("apply_patch", args({{"patchText", "*** Begin Patch\n*** Delete File: pipe\n*** End Patch"}})).failed);
+  CHECK(bench
+            .call("apply_patch",
+                  args({{"patchText", "*** Begin Patch\n*** Delete File: pipe\n*** End Patch"}}))
+            .failed);
   CHECK(bench.call("read", args({{"filePath", "/dev/zero"}})).failed);
   bench.workspace.put("ok.txt", "needle\n");
-  CHECK(text(bench.call("grep", args({{"pattern", "needle"}})).output).find("ok.txt") != std::string::npos);
+  CHECK(text(bench.call("grep", args({{"pattern", "needle"}})).output).find("ok.txt") !=
+        std::string::npos);
 }
 
 TEST_CASE("a large image is attached whole, one beyond 20 MiB is refused") {
@@ -198,20 +217,37 @@ TEST_CASE("a large image is attached whole, one beyond 20 MiB is refused") {
   CHECK(text(refused.output).starts_with("File is too large to attach"));
 }
 
+TEST_CASE("a big file that is not text is refused without counting its lines") {
+  Bench bench;
+  std::string bytes = "text\n" + std::string(1, '\0') + std::string(200000, '\n');
+  bench.workspace.put("a.txt", bytes);
+  CHECK(text(bench.call("read", args({{"filePath", "a.txt"}})).output) ==
+        "Cannot read binary file: " + bench.workspace.rootPath + "/a.txt");
+  bench.workspace.put("a.zip", std::string(200000, 'z'));
+  CHECK(text(bench.call("read", args({{"filePath", "a.zip"}})).output) ==
+        "Cannot read binary file: " + bench.workspace.rootPath + "/a.zip");
+}
+
 TEST_CASE("names with quotes, newlines, dashes and shell characters are only names") {
   Bench bench;
-  for (std::string name : {"-rf", "a b", "a'b", "a\"b", "a\nb", "$(touch pwned)", "`touch pwned`", "a;touch pwned",
-                           "*", "[x]", "\\n", "%s%n", "--", "-", "\xff\xfe"}) {
+  for (std::string name : {"-rf", "a b", "a'b", "a\"b", "a\nb", "$(touch pwned)", "`touch pwned`",
+                           "a;touch pwned", "*", "[x]", "\\n", "%s%n", "--", "-", "\xff\xfe"}) {
     auto shown = std::string(view(validUtf8(kj::arrayPtr(name.data(), name.size()).asBytes())));
     bool valid = shown == name;
     INFO(name);
     if (valid) {
       CHECK_FALSE(bench.call("write", args({{"filePath", name}, {"content", "first\n"}})).failed);
       CHECK(content(bench, name) == "first\n");
-      CHECK_FALSE(bench.call("edit", args({{"filePath", name}, {"oldString", "first"}, {"newString", "second"}})).failed);
-      CHECK(text(bench.call("read", args({{"filePath", name}})).output).find("1: second") != std::string::npos);
+      CHECK_FALSE(
+          bench
+              .call("edit",
+                    args({{"filePath", name}, {"oldString", "first"}, {"newString", "second"}}))
+              .failed);
+      CHECK(text(bench.call("read", args({{"filePath", name}})).output).find("1: second") !=
+            std::string::npos);
       if (name.find('\n') == std::string::npos) {
-        auto patch = "*** Begin Patch\n*** Update File: " + name + "\n@@\n-second\n+third\n*** End Patch";
+        auto patch =
+            "*** Begin Patch\n*** Update File: " + name + "\n@@\n-second\n+third\n*** End Patch";
         CHECK_FALSE(bench.call("apply_patch", args({{"patchText", patch}})).failed);
         CHECK(content(bench, name) == "third\n");
       }
@@ -228,12 +264,20 @@ TEST_CASE("a path with a null byte is refused by every tool") {
   Bench bench;
   std::string path("a\0b", 3);
   for (auto tool : {"read", "write", "edit", "glob", "grep", "bash"}) {
-    auto result = bench.call(tool, args({{"filePath", path}, {"path", path}, {"workdir", path}, {"content", ""},
-                                         {"oldString", "a"}, {"newString", "b"}, {"pattern", "x"}, {"command", "true"}}));
+    auto result = bench.call(tool, args({{"filePath", path},
+                                         {"path", path},
+                                         {"workdir", path},
+                                         {"content", ""},
+                                         {"oldString", "a"},
+                                         {"newString", "b"},
+                                         {"pattern", "x"},
+                                         {"command", "true"}}));
     CHECK(result.failed);
     CHECK(text(result.output).find("null byte") != std::string::npos);
   }
-  auto patch = bench.call("apply_patch", args({{"patchText", "*** Begin Patch\n*** Add File: " + path + "\n+x\n*** End Patch"}}));
+  auto patch = bench.call(
+      "apply_patch",
+      args({{"patchText", "*** Begin Patch\n*** Add File: " + path + "\n+x\n*** End Patch"}}));
   CHECK(patch.failed);
   CHECK(bench.call("read", args({{"filePath", std::string(10000, 'x')}})).failed);
   CHECK(bench.call("read", args({{"filePath", std::string(3000, 'x')}})).failed);
@@ -294,9 +338,11 @@ TEST_CASE("a patch whose second write fails leaves everything as it was") {
   bench.workspace.put("a.txt", "a\n");
   bench.workspace.put("c.txt", "c\n");
   bench.workspace.failingWrites = {"b.txt"};
-  auto result = bench.call("apply_patch", args({{"patchText",
-      "*** Begin Patch\n*** Update File: a.txt\n@@\n-a\n+A\n*** Add File: new/x.txt\n+x\n*** Delete File: c.txt\n"
-      "*** Add File: b.txt\n+b\n*** End Patch"}}));
+  auto result =
+      bench.call("apply_patch", args({{"patchText",
+                                       "*** Begin Patch\n*** Update File: a.txt\n@@\n-a\n+A\n*** "
+                                       "Add File: new/x.txt\n+x\n*** Delete File: c.txt\n"
+                                       "*** Add File: b.txt\n+b\n*** End Patch"}}));
   CHECK(result.failed);
   CHECK(text(result.output).find("no space left") != std::string::npos);
   CHECK(content(bench, "a.txt") == "a\n");
@@ -308,9 +354,12 @@ TEST_CASE("a patch whose second write fails leaves everything as it was") {
 TEST_CASE("sections of one patch see what the sections before them did") {
   Bench bench;
   bench.workspace.put("a.txt", "1\n2\n");
-  auto result = bench.call("apply_patch", args({{"patchText",
-      "*** Begin Patch\n*** Update File: a.txt\n@@\n-1\n+one\n*** Update File: a.txt\n*** Move to: b.txt\n@@\n-2\n+two\n"
-      "*** Update File: b.txt\n@@\n-one\n+ONE\n*** Add File: a.txt\n+again\n*** End Patch"}}));
+  auto result =
+      bench.call("apply_patch", args({{"patchText",
+                                       "*** Begin Patch\n*** Update File: a.txt\n@@\n-1\n+one\n*** "
+                                       "Update File: a.txt\n*** Move to: b.txt\n@@\n-2\n+two\n"
+                                       "*** Update File: b.txt\n@@\n-one\n+ONE\n*** Add File: "
+                                       "a.txt\n+again\n*** End Patch"}}));
   CHECK_FALSE(result.failed);
   CHECK(content(bench, "a.txt") == "again\n");
   CHECK(content(bench, "b.txt") == "ONE\ntwo\n");
@@ -319,22 +368,29 @@ TEST_CASE("sections of one patch see what the sections before them did") {
 TEST_CASE("a file moved onto itself stays") {
   Bench bench;
   bench.workspace.put("a.txt", "1\n");
-  CHECK_FALSE(bench.call("apply_patch", args({{"patchText",
-      "*** Begin Patch\n*** Update File: a.txt\n*** Move to: ./a.txt\n@@\n-1\n+2\n*** End Patch"}})).failed);
+  CHECK_FALSE(bench
+                  .call("apply_patch", args({{"patchText",
+                                              "*** Begin Patch\n*** Update File: a.txt\n*** Move "
+                                              "to: ./a.txt\n@@\n-1\n+2\n*** End Patch"}}))
+                  .failed);
   CHECK(content(bench, "a.txt") == "2\n");
 }
 
 TEST_CASE("an edit keeps the invalid bytes around it") {
   Bench bench;
   bench.workspace.put("a.bin.txt", "\xff\xfe one \xe2\x82 two\n");
-  CHECK_FALSE(bench.call("edit", args({{"filePath", "a.bin.txt"}, {"oldString", "one"}, {"newString", "1"}})).failed);
+  CHECK_FALSE(
+      bench
+          .call("edit", args({{"filePath", "a.bin.txt"}, {"oldString", "one"}, {"newString", "1"}}))
+          .failed);
   CHECK(content(bench, "a.bin.txt") == "\xff\xfe 1 \xe2\x82 two\n");
 }
 
 TEST_CASE("a file too large to edit says so") {
   Bench bench;
   bench.workspace.put("big.txt", std::string(33 << 20, 'x'));
-  auto result = bench.call("edit", args({{"filePath", "big.txt"}, {"oldString", "y"}, {"newString", "z"}}));
+  auto result =
+      bench.call("edit", args({{"filePath", "big.txt"}, {"oldString", "y"}, {"newString", "z"}}));
   CHECK(result.failed);
   CHECK(text(result.output).starts_with("File is too large to edit"));
   CHECK_FALSE(bench.call("write", args({{"filePath", "big.txt"}, {"content", "small\n"}})).failed);
@@ -351,7 +407,8 @@ TEST_CASE("a write that fails says why, and a lost connection is no answer of th
 
 TEST_CASE("an unknown tool and arguments that are no object are told to the model") {
   Bench bench;
-  CHECK(text(bench.call("rm", "{}").output).find("There is no tool named \"rm\"") != std::string::npos);
+  CHECK(text(bench.call("rm", "{}").output).find("There is no tool named \"rm\"") !=
+        std::string::npos);
   CHECK(bench.call("read", "[]").failed);
   CHECK(bench.call("read", "{").failed);
   CHECK(bench.call("read", std::string(100000, '[').c_str()).failed);

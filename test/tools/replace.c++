@@ -70,7 +70,9 @@ TEST_CASE("new text is literal, also when everything is replaced") {
 }
 
 TEST_CASE("a blank oldString does not scatter the new text over the file") {
-  CHECK(refusal([]() { findReplacements(u"abc\ndef\n", u"   ", u"X", true); }).starts_with("Found multiple matches"));
+  CHECK(refusal([]() {
+          findReplacements(u"abc\ndef\n", u"   ", u"X", true);
+        }).starts_with("Found multiple matches"));
 }
 
 TEST_CASE("a huge repetitive file is refused in bounded time") {
@@ -78,10 +80,13 @@ TEST_CASE("a huge repetitive file is refused in bounded time") {
   for (int i = 0; i < 60000; ++i) content += u"a\n";
   for (int i = 0; i < 30000; ++i) old += u" a\n";
   old += u"b\n";
-  CHECK(refusal([&]() { findReplacements(content, old, u"X", false); }).starts_with("Could not find oldString"));
+  CHECK(refusal([&]() {
+          findReplacements(content, old, u"X", false);
+        }).starts_with("Could not find oldString"));
   Text line(200000, u'x');
   CHECK(refusal([&]() {
-          findReplacements(u"begin\n" + line + u"y\nend\n", u"begin\nz" + line + u"\nend\n", u"X", false);
+          findReplacements(u"begin\n" + line + u"y\nend\n", u"begin\nz" + line + u"\nend\n", u"X",
+                           false);
         }).starts_with("Could not find oldString"));
 }
 
@@ -124,7 +129,8 @@ TEST_CASE("a context line of a patch keeps invalid bytes of the file") {
   std::string content = "a\xff\nb\nc\xfe\n";
   auto bytes = kj::arrayPtr(content.data(), content.size()).asBytes();
   auto file = decodeFile(bytes);
-  auto sections = parsePatch(u"*** Begin Patch\n*** Update File: f\n@@\n a\xfffd\n-b\n+B\n*** End Patch");
+  auto sections =
+      parsePatch(u"*** Begin Patch\n*** Update File: f\n@@\n a\xfffd\n-b\n+B\n*** End Patch");
   auto result = encodeFile(file, bytes, applyChunks(file.text, sections[0].chunks, "f"), file.bom);
   CHECK(std::string(result.asChars().begin(), result.size()) == "a\xff\nB\nc\xfe\n");
 }

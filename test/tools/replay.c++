@@ -1,6 +1,6 @@
-// Replays what OpenCode 1.18.33 itself answered (recorded with a scripted model, see data/opencode-cases.jsonl) and
-// compares everything: questions, title, output, metadata, files afterwards. Where we mean to differ, the case is listed
-// with the reason, and must differ.
+// Replays what OpenCode 1.18.33 itself answered (recorded with a scripted model, see
+// data/opencode-cases.jsonl) and compares everything: questions, title, output, metadata, files
+// afterwards. Where we mean to differ, the case is listed with the reason, and must differ.
 
 #include "directory-workspace.h"
 
@@ -20,9 +20,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string SHORTER = "the answer leaves room for its frame, so that OpenCode does not cut it again";
-const std::string ANY_LINE = "a line that ripgrep reports in another form does not make the whole search fail";
-const std::string SIGNAL = "a shell that dies by a signal has ended, and is not waited for until the timeout";
+const std::string SHORTER =
+    "the answer leaves room for its frame, so that OpenCode does not cut it again";
+const std::string ANY_LINE =
+    "a line that ripgrep reports in another form does not make the whole search fail";
+const std::string SIGNAL =
+    "a shell that dies by a signal has ended, and is not waited for until the timeout";
 
 using Differences = std::map<std::string, std::string>;
 
@@ -86,14 +89,17 @@ std::string withPaths(const std::string& line, const DirectoryWorkspace& workspa
   return result + out.substr(at);
 }
 
-std::string str(const JsonValue& value) { return {value.GetString(), value.GetStringLength()}; }
+std::string str(const JsonValue& value) {
+  return {value.GetString(), value.GetStringLength()};
+}
 
 std::string decodeBase64(std::string_view text) {
   std::string out;
   uint32_t bits = 0;
   int count = 0;
   for (char c : text) {
-    constexpr std::string_view ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    constexpr std::string_view ALPHABET =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t value = ALPHABET.find(c);
     if (value == std::string_view::npos) break;
     bits = bits << 6 | value;
@@ -103,7 +109,8 @@ std::string decodeBase64(std::string_view text) {
 }
 
 std::string encodeBase64(kj::ArrayPtr<const kj::byte> bytes) {
-  constexpr std::string_view ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view ALPHABET =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   for (size_t i = 0; i < bytes.size(); i += 3) {
     uint32_t bits = bytes[i] << 16 | (i + 1 < bytes.size() ? bytes[i + 1] << 8 : 0) |
@@ -128,7 +135,8 @@ struct PathWithout {
       for (auto& entry : fs::directory_iterator(dir)) {
         auto program = entry.path().filename();
         auto link = path / program;
-        if (program != missing && !fs::exists(fs::symlink_status(link))) fs::create_symlink(entry.path(), link);
+        if (program != missing && !fs::exists(fs::symlink_status(link)))
+          fs::create_symlink(entry.path(), link);
       }
     }
   }
@@ -201,7 +209,8 @@ std::string canonicalText(std::string_view json) {
   return canonical(document);
 }
 
-// Lines, or for grep the blocks of one file each, in any order: ripgrep's own comes from its threads.
+// Lines, or for grep the blocks of one file each, in any order: ripgrep's own comes from its
+// threads.
 std::string unordered(std::string_view tool, std::string text) {
   if (tool != "glob" && tool != "grep") return text;
   if (tool == "grep" && text.starts_with("Found ")) {
@@ -236,7 +245,8 @@ std::string withoutOutputName(std::string text, std::string_view folder) {
 std::string canonicalAttachments(const ToolResult& result) {
   std::string out;
   for (auto& a : result.attachments) {
-    out += std::string(view(a.mime)) + " data:" + std::string(view(a.mime)) + ";base64," + encodeBase64(a.data) + "\n";
+    out += std::string(view(a.mime)) + " data:" + std::string(view(a.mime)) + ";base64," +
+           encodeBase64(a.data) + "\n";
   }
   return out;
 }
@@ -267,7 +277,8 @@ std::vector<std::string> replayOne(Bench& bench, const JsonDocument& record) {
   c.equal("output", unordered(tool, output), unordered(tool, got));
   if (!failed && !result.failed) {
     c.equal("title", str(expected["title"]), std::string(view(result.title)));
-    auto metadata = canonical(expected["metadata"]), gotMetadata = canonicalText(view(result.metadata));
+    auto metadata = canonical(expected["metadata"]),
+         gotMetadata = canonicalText(view(result.metadata));
     if (tool == "bash") {
       metadata = withoutOutputName(metadata, "/data/tool-output");
       gotMetadata = withoutOutputName(gotMetadata, "/tmp/.sandbridge/output");
@@ -275,15 +286,16 @@ std::vector<std::string> replayOne(Bench& bench, const JsonDocument& record) {
     c.equal("metadata", metadata, gotMetadata);
     std::string attachments;
     if (expected.HasMember("attachments")) {
-      for (auto& a : expected["attachments"].GetArray()) attachments += str(a["mime"]) + " " + str(a["url"]) + "\n";
+      for (auto& a : expected["attachments"].GetArray())
+        attachments += str(a["mime"]) + " " + str(a["url"]) + "\n";
       c.equal("attachments", attachments, canonicalAttachments(result));
     }
   }
   if (record.HasMember("asked")) {
     std::string asked, gotAsked;
     for (auto& q : record["asked"].GetArray()) {
-      asked += str(q["permission"]) + " " + canonical(q["patterns"]) + " " + canonical(q["always"]) + " " +
-               canonical(q["metadata"]) + "\n";
+      asked += str(q["permission"]) + " " + canonical(q["patterns"]) + " " +
+               canonical(q["always"]) + " " + canonical(q["metadata"]) + "\n";
     }
     auto list = [](auto& strings) {
       JsonWriter json;
@@ -293,7 +305,8 @@ std::vector<std::string> replayOne(Bench& bench, const JsonDocument& record) {
       return canonicalText(view(json.finish()));
     };
     for (auto& q : bench.ui.asked) {
-      gotAsked += q.permission + " " + list(q.patterns) + " " + list(q.always) + " " + canonicalText(q.metadata) + "\n";
+      gotAsked += q.permission + " " + list(q.patterns) + " " + list(q.always) + " " +
+                  canonicalText(q.metadata) + "\n";
     }
     c.equal("questions", asked, gotAsked);
   }
@@ -303,7 +316,9 @@ std::vector<std::string> replayOne(Bench& bench, const JsonDocument& record) {
       auto& value = member.value;
       auto state = fs::symlink_status(path);
       std::string content, want;
-      KJ_IF_MAYBE (text, workspace.get(path)) { content = *text; }
+      KJ_IF_MAYBE (text, workspace.get(path)) {
+        content = *text;
+      }
       if (value.IsNull()) {
         c.equal("existence of " + name, "no", fs::exists(state) ? "yes" : "no");
       } else if (value.IsString()) {
@@ -311,7 +326,8 @@ std::vector<std::string> replayOne(Bench& bench, const JsonDocument& record) {
       } else if (value.HasMember("b64")) {
         c.equal("content of " + name, decodeBase64(str(value["b64"])), content);
       } else if (value.HasMember("bytes")) {
-        c.equal("size of " + name, std::to_string(value["bytes"].GetInt()), std::to_string(content.size()));
+        c.equal("size of " + name, std::to_string(value["bytes"].GetInt()),
+                std::to_string(content.size()));
       } else if (value.HasMember("link")) {
         c.equal("kind of " + name, "link", fs::is_symlink(state) ? "link" : "none");
       } else {
@@ -351,19 +367,38 @@ void replay(std::string_view tool, const Differences& known = DIFFERENT, bool wi
     }
   }
   CHECK(same > 10);
-  WARN(tool << ": " << same << " recorded calls answered as OpenCode did, " << different << " different on purpose");
+  WARN(tool << ": " << same << " recorded calls answered as OpenCode did, " << different
+            << " different on purpose");
 }
 
 }  // namespace
 
-TEST_CASE("read answers as OpenCode's own") { replay("read"); }
-TEST_CASE("write answers as OpenCode's own") { replay("write"); }
-TEST_CASE("edit answers as OpenCode's own") { replay("edit"); }
-TEST_CASE("apply_patch answers as OpenCode's own") { replay("apply_patch"); }
-TEST_CASE("glob answers as OpenCode's own") { replay("glob"); }
-TEST_CASE("grep answers as OpenCode's own") { replay("grep"); }
-TEST_CASE("glob answers the same without ripgrep") { replay("glob", WITHOUT_RIPGREP, false); }
-TEST_CASE("grep answers the same without ripgrep") { replay("grep", WITHOUT_RIPGREP, false); }
-TEST_CASE("bash answers as OpenCode's own") { replay("bash"); }
+TEST_CASE("read answers as OpenCode's own") {
+  replay("read");
+}
+TEST_CASE("write answers as OpenCode's own") {
+  replay("write");
+}
+TEST_CASE("edit answers as OpenCode's own") {
+  replay("edit");
+}
+TEST_CASE("apply_patch answers as OpenCode's own") {
+  replay("apply_patch");
+}
+TEST_CASE("glob answers as OpenCode's own") {
+  replay("glob");
+}
+TEST_CASE("grep answers as OpenCode's own") {
+  replay("grep");
+}
+TEST_CASE("glob answers the same without ripgrep") {
+  replay("glob", WITHOUT_RIPGREP, false);
+}
+TEST_CASE("grep answers the same without ripgrep") {
+  replay("grep", WITHOUT_RIPGREP, false);
+}
+TEST_CASE("bash answers as OpenCode's own") {
+  replay("bash");
+}
 
 }  // namespace sandbridge::test

@@ -1,4 +1,5 @@
-// glob, grep and bash where the recorded calls do not reach: order, hostile patterns, long output, slow watchers, aborts.
+// glob, grep and bash where the recorded calls do not reach: order, hostile patterns, long output,
+// slow watchers, aborts.
 
 #include "directory-workspace.h"
 
@@ -23,7 +24,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string text(const kj::String& s) { return std::string(view(s)); }
+std::string text(const kj::String& s) {
+  return std::string(view(s));
+}
 
 kj::String command(std::string_view line, kj::StringPtr more = "") {
   JsonWriter json;
@@ -50,7 +53,8 @@ void checkFits(const ToolResult& result) {
 
 TEST_CASE("glob and grep list the newest files first") {
   Bench bench;
-  for (auto [name, time] : {std::pair("old.txt", 1000), {"new.txt", 3000}, {"mid.txt", 2000}, {"a.txt", 2000}}) {
+  for (auto [name, time] :
+       {std::pair("old.txt", 1000), {"new.txt", 3000}, {"mid.txt", 2000}, {"a.txt", 2000}}) {
     bench.workspace.put(name, "needle\n");
     age(bench, name, time);
   }
@@ -83,15 +87,20 @@ TEST_CASE("among many matches the newest hundred are shown") {
 TEST_CASE("patterns are data for ripgrep and for the shell") {
   Bench bench;
   bench.workspace.put("a.txt", "--pre=touch\n$(touch pwned) 'quoted' \"double\"\n-e x --files\n");
-  for (std::string p : {"--pre=touch", "-e", "'quoted'", "\"double\"", "\\$\\(touch pwned\\)", "--files", "--"}) {
+  for (std::string p :
+       {"--pre=touch", "-e", "'quoted'", "\"double\"", "\\$\\(touch pwned\\)", "--files", "--"}) {
     INFO(p);
     auto result = bench.call("grep", pattern(p));
     CHECK_FALSE(result.failed);
     CHECK(text(result.output).starts_with("Found "));
   }
-  for (std::string p : {"--files", "-rf", "$(touch pwned)", "`touch pwned`", "';touch pwned;'", "--pre=touch pwned"}) {
+  for (std::string p : {"--files", "-rf", "$(touch pwned)", "`touch pwned`", "';touch pwned;'",
+                        "--pre=touch pwned"}) {
     CHECK_FALSE(bench.call("glob", pattern(p)).failed);
-    CHECK_FALSE(bench.call("grep", kj::str(R"({"pattern":"x","include":")", kj::StringPtr(p.c_str()), "\"}")).failed);
+    CHECK_FALSE(
+        bench
+            .call("grep", kj::str(R"({"pattern":"x","include":")", kj::StringPtr(p.c_str()), "\"}"))
+            .failed);
   }
   CHECK(bench.workspace.get("pwned") == nullptr);
 }
@@ -99,7 +108,8 @@ TEST_CASE("patterns are data for ripgrep and for the shell") {
 TEST_CASE("what is found never makes an answer too long") {
   Bench bench;
   for (int i = 0; i < 200; ++i) {
-    bench.workspace.put(std::string(200, 'd') + "/" + std::string(200, 'n') + "/" + std::string(150, 'f') + std::to_string(i),
+    bench.workspace.put(std::string(200, 'd') + "/" + std::string(200, 'n') + "/" +
+                            std::string(150, 'f') + std::to_string(i),
                         std::string(1999, 'x') + "\n");
   }
   auto glob = bench.call("glob", pattern("**"));
@@ -112,7 +122,8 @@ TEST_CASE("what is found never makes an answer too long") {
 
 TEST_CASE("a match in a minified line of megabytes is shown with its number") {
   Bench bench;
-  bench.workspace.put("a.js", "first\n" + std::string(3'000'000, 'x') + "needle" + std::string(1'000'000, '"') + "\n");
+  bench.workspace.put("a.js", "first\n" + std::string(3'000'000, 'x') + "needle" +
+                                  std::string(1'000'000, '"') + "\n");
   auto result = bench.call("grep", pattern("needle"));
   CHECK_FALSE(result.failed);
   CHECK(text(result.output).find("  Line 2: xxxx") != std::string::npos);
@@ -120,7 +131,9 @@ TEST_CASE("a match in a minified line of megabytes is shown with its number") {
 }
 
 TEST_CASE("patterns of sandboxes without ripgrep mean what they mean to ripgrep") {
-  auto matches = [](std::string_view p, std::string_view path) { return GlobPattern(p).matches(path, false); };
+  auto matches = [](std::string_view p, std::string_view path) {
+    return GlobPattern(p).matches(path, false);
+  };
   CHECK(matches("*.ts", "a/b/c.ts"));
   CHECK_FALSE(matches("*.ts", "a/b/c.tsx"));
   CHECK(matches("**/*.ts", "c.ts"));
@@ -147,7 +160,8 @@ TEST_CASE("long output is kept whole in the sandbox, where read finds it") {
   auto result = bench.call("bash", command("seq 1 30000; echo END"));
   checkFits(result);
   auto output = text(result.output);
-  CHECK(output.starts_with("...output truncated...\n\nFull output saved to: /tmp/.sandbridge/output/tool_"));
+  CHECK(output.starts_with(
+      "...output truncated...\n\nFull output saved to: /tmp/.sandbridge/output/tool_"));
   CHECK(output.ends_with("29999\n30000\nEND\n"));
   auto metadata = parseJson(result.metadata);
   std::string path = metadata["outputPath"].GetString();
@@ -157,7 +171,8 @@ TEST_CASE("long output is kept whole in the sandbox, where read finds it") {
   struct stat stats;
   REQUIRE(stat(path.c_str(), &stats) == 0);
   CHECK((stats.st_mode & 0777) == 0600);
-  auto page = bench.call("read", kj::str(R"({"filePath":")", kj::StringPtr(path.c_str()), R"(","offset":30000})"));
+  auto page = bench.call(
+      "read", kj::str(R"({"filePath":")", kj::StringPtr(path.c_str()), R"(","offset":30000})"));
   CHECK(text(page.output).find("30000: 30000\n30001: END") != std::string::npos);
   fs::remove(path);
 }
@@ -167,7 +182,8 @@ TEST_CASE("short output leaves no file behind, many short lines do") {
   auto count = []() {
     std::error_code none;
     size_t n = 0;
-    for (auto& entry : fs::directory_iterator("/tmp/.sandbridge/output", none)) n += entry.is_regular_file();
+    for (auto& entry : fs::directory_iterator("/tmp/.sandbridge/output", none))
+      n += entry.is_regular_file();
     return n;
   };
   size_t before = count();
@@ -185,7 +201,8 @@ TEST_CASE("output of every size ends with its end and fits") {
   Bench bench;
   for (size_t size : {50000, 51190, 51199, 51200, 51201, 60000, 131072, 262144, 262145, 1000000}) {
     INFO(size);
-    auto result = bench.call("bash", command("head -c " + std::to_string(size - 4) + " /dev/zero | tr '\\0' x; echo; echo E"));
+    auto result = bench.call("bash", command("head -c " + std::to_string(size - 4) +
+                                             " /dev/zero | tr '\\0' x; echo; echo E"));
     checkFits(result);
     CHECK(text(result.output).ends_with("\nE\n"));
     auto metadata = parseJson(result.metadata);
@@ -232,7 +249,9 @@ TEST_CASE("dropping a call kills what it has started") {
   auto gone = [&]() {
     // The orphan may stay as a zombie where nobody reaps it.
     std::string stat;
-    KJ_IF_MAYBE (text, bench.workspace.get("/proc/" + std::to_string(pid) + "/stat")) { stat = *text; }
+    KJ_IF_MAYBE (text, bench.workspace.get("/proc/" + std::to_string(pid) + "/stat")) {
+      stat = *text;
+    }
     return stat.empty() || stat.find(") Z") != std::string::npos;
   };
   for (int i = 0; i < 1000 && !gone(); ++i) usleep(10000);
@@ -257,7 +276,9 @@ TEST_CASE("a failed command's background processes end, a successful one's live 
   std::string stat;
   for (int i = 0; i < 1000; ++i) {
     stat = "";
-    KJ_IF_MAYBE (text, bench.workspace.get("/proc/" + std::to_string(pid) + "/stat")) { stat = *text; }
+    KJ_IF_MAYBE (text, bench.workspace.get("/proc/" + std::to_string(pid) + "/stat")) {
+      stat = *text;
+    }
     if (stat.empty() || stat.find(") Z") != std::string::npos) break;
     usleep(10000);
   }
@@ -271,7 +292,8 @@ TEST_CASE("output that cannot be saved is still shown, and said not to be saved"
   REQUIRE(chmod(bench.workspace.resolve("bin/tee").c_str(), 0755) == 0);
   bench.workspace.searchPath = bench.workspace.resolve("bin") + ":/usr/bin:/bin";
   auto result = bench.call("bash", command("seq 1 20000"));
-  CHECK(text(result.output).starts_with("...output truncated...\n\nThe full output could not be saved"));
+  CHECK(text(result.output)
+            .starts_with("...output truncated...\n\nThe full output could not be saved"));
   CHECK(text(result.output).ends_with("19999\n20000\n"));
   CHECK_FALSE(parseJson(result.metadata).HasMember("outputPath"));
   CHECK(text(bench.call("bash", command("echo short")).output) == "short\n");

@@ -16,7 +16,9 @@ namespace {
 
 using namespace std::string_view_literals;
 
-Bytes bytesOf(std::string_view s) { return kj::arrayPtr(s.data(), s.size()).asBytes(); }
+Bytes bytesOf(std::string_view s) {
+  return kj::arrayPtr(s.data(), s.size()).asBytes();
+}
 
 std::string utf8(TextView text) {
   std::string out;
@@ -27,7 +29,10 @@ std::string utf8(TextView text) {
 TEST_CASE("each maximal invalid prefix of UTF-8 becomes one replacement character") {
   CHECK(decodeUtf8(bytesOf("a\xff\xfe z"sv)) == u"a\xfffd\xfffd z");
   CHECK(decodeUtf8(bytesOf("\xe2\x82"sv)) == u"\xfffd");
-  CHECK(decodeUtf8(bytesOf("\xe2\x82" "a"sv)) == u"\xfffd" u"a");
+  CHECK(decodeUtf8(bytesOf("\xe2\x82"
+                           "a"sv)) ==
+        u"\xfffd"
+        u"a");
   CHECK(decodeUtf8(bytesOf("\xed\xa0\x80"sv)) == u"\xfffd\xfffd\xfffd");  // a surrogate
   CHECK(decodeUtf8(bytesOf("\xf0\x9f\x98\x80"sv)) == u"\U0001F600");
   CHECK(decodeUtf8(bytesOf("\xf4\x90\x80\x80"sv)) == u"\xfffd\xfffd\xfffd\xfffd");
@@ -36,7 +41,9 @@ TEST_CASE("each maximal invalid prefix of UTF-8 becomes one replacement characte
 
 TEST_CASE("half of a surrogate pair leaves as a replacement character") {
   CHECK(utf8(Text{u'a', 0xd83d}) == "a\xef\xbf\xbd");
-  CHECK(utf8(Text{0xde00, u'a'}) == "\xef\xbf\xbd" "a");
+  CHECK(utf8(Text{0xde00, u'a'}) ==
+        "\xef\xbf\xbd"
+        "a");
   CHECK(utf8Size(Text{0xd83d}) == 3);
   CHECK(utf8Size(u"\U0001F600") == 4);
 }
@@ -47,7 +54,8 @@ TEST_CASE("a file's bytes outside of a change are kept, valid or not") {
     std::string content;
     size_t size = random() % 30;
     for (size_t i = 0; i < size; ++i) {
-      constexpr std::string_view PIECES[] = {"a", "\n", "\xff", "\xe2\x82", "\xc3\xa4", "\xf0\x9f\x98\x80", "\xef\xbb\xbf"};
+      constexpr std::string_view PIECES[] = {
+          "a", "\n", "\xff", "\xe2\x82", "\xc3\xa4", "\xf0\x9f\x98\x80", "\xef\xbb\xbf"};
       content += PIECES[random() % std::size(PIECES)];
     }
     auto file = decodeFile(bytesOf(content));
@@ -55,8 +63,11 @@ TEST_CASE("a file's bytes outside of a change are kept, valid or not") {
     REQUIRE(std::string(same.asChars().begin(), same.size()) == content);
 
     // One change, not inside of a surrogate pair.
-    size_t start = file.text.empty() ? 0 : random() % file.text.size(), length = std::min<size_t>(random() % 3, file.text.size() - start);
-    auto inPair = [&](size_t at) { return at > 0 && at < file.text.size() && (file.text[at] & 0xfc00) == 0xdc00; };
+    size_t start = file.text.empty() ? 0 : random() % file.text.size(),
+           length = std::min<size_t>(random() % 3, file.text.size() - start);
+    auto inPair = [&](size_t at) {
+      return at > 0 && at < file.text.size() && (file.text[at] & 0xfc00) == 0xdc00;
+    };
     if (inPair(start) || inPair(start + length)) continue;
     auto changed = encodeFile(file, bytesOf(content), {{start, length, u"NEW"}}, false);
     std::string text(changed.asChars().begin(), changed.size());
@@ -69,11 +80,13 @@ TEST_CASE("a file's bytes outside of a change are kept, valid or not") {
 }
 
 TEST_CASE("directories are listed in the order that JavaScript's localeCompare gives ASCII") {
-  std::vector<Text> names = {u"_x", u"-x", u".x", u"(x", u"@x", u"#x", u"~x", u"$x", u"0", u"10", u"9",
-                             u"a", u"ab", u"aB", u"Ab", u"AB", u"b", u"e", u"E", u"\xe9", u"\xc9", u"f", u"ss", u"\xdf", u"Z"};
+  std::vector<Text> names = {u"_x", u"-x",   u".x",   u"(x", u"@x", u"#x",   u"~x", u"$x", u"0",
+                             u"10", u"9",    u"a",    u"ab", u"aB", u"Ab",   u"AB", u"b",  u"e",
+                             u"E",  u"\xe9", u"\xc9", u"f",  u"ss", u"\xdf", u"Z"};
   auto shuffled = names;
   std::shuffle(shuffled.begin(), shuffled.end(), std::mt19937(3));
-  std::sort(shuffled.begin(), shuffled.end(), [](auto& a, auto& b) { return collatesBefore(a, b); });
+  std::sort(shuffled.begin(), shuffled.end(),
+            [](auto& a, auto& b) { return collatesBefore(a, b); });
   CHECK(shuffled == names);
 }
 
@@ -157,7 +170,8 @@ TEST_CASE("a page is the same however its bytes arrive") {
   std::string text = "\xef\xbb\xbfone\r\ntwo\rthree\n\n\xc3\xa4 five\r\r\nseven";
   for (size_t chunk = 1; chunk < 9; ++chunk) {
     Pager pager(2, 4, 10000);
-    for (size_t at = 0; at < text.size(); at += chunk) pager.feed(bytesOf(std::string_view(text).substr(at, chunk)));
+    for (size_t at = 0; at < text.size(); at += chunk)
+      pager.feed(bytesOf(std::string_view(text).substr(at, chunk)));
     auto page = pager.finish();
     CHECK(page.lines == std::vector<Text>{u"two", u"three", u"", u"\xe4 five"});
     CHECK(page.total == 7);
