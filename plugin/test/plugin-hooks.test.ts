@@ -19,7 +19,18 @@ test("the closed block is taken out, which leaves the matter to OpenCode's defau
 });
 
 test("a closed block that says ask for \"-\" becomes ask", () => {
-  assert.deepEqual(openPermissions({ bash: { "*": "deny", "-": "ask" } }, {}), { bash: "ask" });
+  assert.deepEqual(openPermissions({ bash: { "*": "deny", "-": "ask" } }, {}), { bash: { "*": "ask" } });
+});
+
+test("rules before the closed block, which have no effect while it is there, are the user's own", () => {
+  const bash = { "git *": "allow", "rm *": "deny", "*": "deny", "-": "ask" };
+  assert.deepEqual(Object.entries(openPermissions({ bash }, {})["bash"] as object), [
+    ["*", "ask"],
+    ["git *", "allow"],
+    ["rm *", "deny"],
+  ]);
+  const edit = { "*.md": "ask", ...CLOSED };
+  assert.deepEqual(openPermissions({ edit }, {}), { edit: { "*.md": "ask" } });
 });
 
 test("the user's own rules from the options take the place of the closed block", () => {
@@ -32,6 +43,7 @@ test("the user's own rules from the options take the place of the closed block",
 test("rules that are not the closed block stay, and so do those of tools that are not ours", () => {
   const given = {
     bash: { "*": "deny", "ls *": "allow", "-": "allow" },
+    glob: { "-": "allow", "x *": "deny" },
     edit: "deny",
     read: { "-": "allow", "*": "deny" },
     webfetch: CLOSED,

@@ -99,9 +99,10 @@ describe("sessions of a real OpenCode", () => {
   test("a command's template, of which OpenCode does not say whose session it serves, runs nothing", async () => {
     const session = await opencode.newSession();
     await opencode.request("POST", `/session/${session}/command`, { command: "leak", arguments: "" });
-    const text = JSON.stringify(world.requests().at(-1).messages);
-    assert.match(text, /Say it: /);
-    assert.doesNotMatch(text, new RegExp(world.directory));
+    const prompts = world.requests().flatMap(({ messages }) => messages).filter(({ role }) => role === "user");
+    const texts = prompts.map(({ content }) => (typeof content === "string" ? content : JSON.stringify(content)));
+    const prompt = texts.find((text) => text.includes("Say it:"));
+    assert.equal(prompt, "Say it: sandbridge: nothing was run, because OpenCode does not say for which session this is.");
   });
 
   test("a terminal, which would be on the host, is refused", async () => {

@@ -42,21 +42,20 @@ export function configHook(options: Options): NonNullable<Hooks["config"]> {
 }
 
 /**
- * The rules without the closed block: where it was, the user's rules from the plugin's options stand, or what the block
- * says for "-" ("allow" leaves the matter to OpenCode's defaults).
+ * The rules without the closed block: where it was, the user's rules from the plugin's options stand, or else the rules
+ * before it in the same object, over what it says for "-" ("allow" leaves the matter to OpenCode's defaults).
  */
 export function openPermissions(given: unknown, wanted: Readonly<Rules>): Rules {
   if (typeof given === "string") given = { "*": given };
   if (!isRules(given)) return { ...wanted };
   const opened: Rules = {};
   for (const [name, rules] of Object.entries(given)) {
-    const mark = OURS.has(name) ? closedMark(rules) : undefined;
-    if (mark === undefined) {
-      opened[name] = rules;
-    } else if (Object.hasOwn(wanted, name)) {
-      opened[name] = wanted[name];
-    } else if (mark !== "allow") {
-      opened[name] = mark;
+    if (!OURS.has(name) || !isClosed(rules)) opened[name] = rules;
+    else if (Object.hasOwn(wanted, name)) opened[name] = wanted[name];
+    else {
+      const { "*": _deny, "-": mark, ...before } = rules;
+      if (mark !== "allow") opened[name] = { "*": mark, ...before };
+      else if (Object.keys(before).length > 0) opened[name] = before;
     }
   }
   for (const [name, rules] of Object.entries(wanted)) {
@@ -65,12 +64,11 @@ export function openPermissions(given: unknown, wanted: Readonly<Rules>): Rules 
   return opened;
 }
 
-/** What stands for "-" in `{"*": "deny", "-": ...}`; nothing for any other rules. */
-function closedMark(rules: unknown): string | undefined {
-  if (!isRules(rules)) return undefined;
-  const keys = Object.keys(rules);
-  if (keys.length !== 2 || keys[0] !== "*" || keys[1] !== "-" || rules["*"] !== "deny") return undefined;
-  return typeof rules["-"] === "string" ? rules["-"] : undefined;
+/** Whether the last two rules are `"*": "deny", "-": ...`: the last one that matches decides, so nothing is allowed. */
+function isClosed(rules: unknown): rules is Rules {
+  if (!isRules(rules)) return false;
+  const [last, mark] = Object.keys(rules).slice(-2);
+  return last === "*" && mark === "-" && rules["*"] === "deny" && typeof rules["-"] === "string";
 }
 
 function isRules(value: unknown): value is Rules {
