@@ -52,6 +52,17 @@ struct Attempt {
 
 }  // namespace
 
+kj::Promise<bool> collectWhenEnded(kj::UnixEventPort& port, kj::AutoCloseFd pidfd) {
+  kj::UnixEventPort::FdObserver observer(port, pidfd,
+                                         kj::UnixEventPort::FdObserver::OBSERVE_READ);
+  for (;;) {
+    pollfd now = {pidfd, POLLIN, 0};
+    if (poll(&now, 1, 0) > 0) break;
+    co_await observer.whenBecomesReadable();
+  }
+  co_return collect(pidfd);
+}
+
 kj::Promise<Launched> launchBox(kj::AsyncIoContext& io, int image, LaunchSpec spec) {
   int pair[2];
   KJ_SYSCALL(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
@@ -77,7 +88,7 @@ kj::Promise<Launched> launchBox(kj::AsyncIoContext& io, int image, LaunchSpec sp
       json.Parse(p->text.begin() + 3, p->text.size() - 3);
       KJ_REQUIRE(!json.HasParseError() && json.IsObject() && json.HasMember("pidNamespace") &&
                  json["pidNamespace"].IsUint64());
-      co_return Launched{kj::mv(p->fd), json["pidNamespace"].GetUint64(),
+      co_return Launched{kj::mv(attempt.launcher), kj::mv(p->fd), json["pidNamespace"].GetUint64(),
                          json.HasMember("systemWritable") && json["systemWritable"].IsTrue()};
     }
   }

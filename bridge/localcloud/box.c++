@@ -19,6 +19,9 @@
 #include <kj/encoding.h>
 #include <kj/refcount.h>
 
+#include <set>
+#include <string>
+
 #include "base/coroutine.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -37,6 +40,12 @@ constexpr kj::Duration ANSWER_DEADLINE = 3 * kj::SECONDS;
 constexpr kj::Duration STOP_DEADLINE = 5 * kj::SECONDS;
 // A box with much dirty data waits for the overlay's sync while it ends.
 constexpr kj::Duration END_DEADLINE = 60 * kj::SECONDS;
+
+// How old a look for the host's secret files may be at the start of a box.
+constexpr kj::Duration MASKS_AGE = 30 * kj::SECONDS;
+
+// Longer than the control plane's ids, so that it cannot be one of them.
+constexpr kj::StringPtr TRIAL = "isolationtrial"_kj;
 
 kj::String randomText() {
   kj::byte bytes[8];
@@ -79,6 +88,13 @@ struct Host final : public kj::Refcounted, private kj::TaskSet::ErrorHandler {
 
   kj::String folderOf(kj::StringPtr id) const { return kj::str(dir, "/boxes/", id); }
 
+  void moveToTrash(kj::StringPtr folder) {
+    auto place = kj::str(dir, "/trash/", randomText());
+    if (rename(folder.cStr(), place.cStr()) < 0 && errno != ENOENT) {
+      throwError(ErrorKind::FAILED, kj::str("cannot remove ", folder, ": ", strerror(errno)));
+    }
+  }
+
  private:
   void taskFailed(kj::Exception&& e) override { logError("clearing up after a sandbox: ", textOf(e)); }
 };
@@ -97,6 +113,17 @@ class BoxImpl final : public Box {
         pidfd(kj::mv(pidfdParam)),
         observer(host->io.unixEventPort, pidfd, kj::UnixEventPort::FdObserver::OBSERVE_READ),
         ended(watch().fork()) {}
+
+  // A box whose starter gave up before it could take it is nobody's: it ends, and so do the files that it made.
+  ~BoxImpl() noexcept(false) {
+    if (taken) return;
+    syscall(SYS_pidfd_send_signal, static_cast<int>(pidfd), SIGKILL, nullptr, 0);
+    host->tasks.add(removeCgroups(groupsOf(record), host->timer));
+    if (isFresh) host->moveToTrash(folder);
+  }
+
+  void take() { taken = true; }
+  void setFresh() { isFresh = true; }
 
   kj::StringPtr id() override { return record.id; }
 
@@ -165,6 +192,7 @@ class BoxImpl final : public Box {
   kj::AutoCloseFd pidfd;
   kj::UnixEventPort::FdObserver observer;
   kj::ForkedPromise<void> ended;
+  bool taken = false, isFresh = false;
 
   // A readable pidfd of a namespace's init means that every process in it is gone.
   kj::Promise<void> watch() {
@@ -222,50 +250,11 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
 
   kj::Promise<kj::Own<Box>> start(BoxSpec spec) override {
     checkId(spec.id);
-    auto folder = host->folderOf(spec.id);
-    bool fresh = !exists(kj::str(folder, "/box.json"));
-    makeFolder(folder);
-    if (isLocked(folder)) {
-      throwError(ErrorKind::INVALID_ARGUMENT, kj::str("sandbox ", spec.id, " is running already"));
-    }
-
-    BoxRecord record;
-    record.id = kj::str(spec.id);
-    record.instance = randomText();
-    record.bootId = kj::str(host->facts.bootId);
-    record.state = kj::str("starting");
-    record.everRan = !fresh;
-    LaunchSpec launch;
-    launch.cgroups = cgroupsFor(host->facts, spec, record.instance);
-    for (auto& cgroup : launch.cgroups) {
-      bool freezer = cgroup.v2 || cgroup.limits.size() == 0;
-      record.cgroups.add(BoxRecord::Group{kj::str(cgroup.folder), cgroup.v2, freezer});
-    }
-    record.save(folder);
-
-    launch.dir = kj::str(folder);
-    launch.id = kj::str(spec.id);
-    launch.instance = kj::str(record.instance);
-    // Relative to the box's folder: the box can read these names in /proc/mounts.
-    launch.skeleton = kj::str("../../layers/", host->skeleton);
-    launch.masks = kj::str("../../layers/", host->masks);
-    launch.range = host->facts.range;
-    launch.uidBase = host->facts.uidBase;
-    launch.uidCount = host->facts.uidCount;
-    launch.internet = spec.internet && host->facts.network;
-
-    // Whatever ends this before the box runs leaves the folder as it was before.
-    bool running = false;
-    KJ_DEFER(if (!running) abandon(record, folder, fresh));
-    auto launched = co_await launchBox(host->io, host->image, kj::mv(launch));
-    record.pidNamespace = launched.pidNamespace;
-    record.state = kj::str("running");
-    record.everRan = true;
-    record.save(folder);
-    running = true;
-    co_return kj::heap<BoxImpl>(kj::addRef(*host), kj::mv(record), kj::mv(launched.pidfd));
+    return startBox(kj::mv(spec)).then([](kj::Own<BoxImpl> box) -> kj::Own<Box> {
+      box->take();
+      return kj::mv(box);
+    });
   }
-
   kj::Promise<kj::Array<AdoptedBox>> adopt() override {
     kj::Vector<AdoptedBox> result;
     for (auto& id : childrenOf(kj::str(host->dir, "/boxes"))) {
@@ -296,7 +285,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
       kj::Maybe<kj::Exception> failure;
       try {
         BoxSpec spec;
-        spec.id = kj::str("trial", randomText());
+        spec.id = kj::str(TRIAL, randomText());
         auto id = kj::str(spec.id);
         auto box = co_await start(kj::mv(spec));
         co_await box->end();
@@ -329,9 +318,64 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
  private:
   kj::Own<Host> host;
   bool sweeping = false, sweepAgain = false;
+  std::set<std::string> starting;
+  kj::TimePoint masksMade = kj::origin<kj::TimePoint>();
   kj::TaskSet tasks;
 
   void taskFailed(kj::Exception&& e) override { logError("clearing up after a sandbox: ", textOf(e)); }
+
+  kj::Promise<kj::Own<BoxImpl>> startBox(BoxSpec spec) {
+    auto folder = host->folderOf(spec.id);
+    if (starting.count(spec.id.cStr()) > 0 || isLocked(folder)) {
+      throwError(ErrorKind::INVALID_ARGUMENT, kj::str("sandbox ", spec.id, " is running already"));
+    }
+    auto turn = starting.insert(spec.id.cStr()).first;
+    KJ_DEFER(starting.erase(turn));
+    makeFolder(folder);
+    bool fresh = true;
+    KJ_IF_MAYBE (before, BoxRecord::load(folder)) fresh = !before->everRan;
+    refreshMasks();
+
+    BoxRecord record;
+    record.id = kj::str(spec.id);
+    record.instance = randomText();
+    record.bootId = kj::str(host->facts.bootId);
+    record.state = kj::str("starting");
+    record.everRan = !fresh;
+    LaunchSpec launch;
+    launch.cgroups = cgroupsFor(host->facts, spec, record.instance);
+    for (auto& cgroup : launch.cgroups) {
+      bool freezer = cgroup.v2 || cgroup.limits.size() == 0;
+      record.cgroups.add(BoxRecord::Group{kj::str(cgroup.folder), cgroup.v2, freezer});
+    }
+    record.save(folder);
+
+    launch.dir = kj::str(folder);
+    launch.id = kj::str(spec.id);
+    launch.instance = kj::str(record.instance);
+    // Relative to the box's folder: the box can read these names in /proc/mounts.
+    launch.skeleton = kj::str("../../layers/", host->skeleton);
+    launch.masks = kj::str("../../layers/", host->masks);
+    launch.range = host->facts.range;
+    launch.uidBase = host->facts.uidBase;
+    launch.uidCount = host->facts.uidCount;
+    launch.internet = spec.internet && host->facts.network;
+
+    // Whatever ends this before the box runs leaves the folder as it was before.
+    bool running = false;
+    KJ_DEFER(if (!running) abandon(record, folder, fresh));
+    auto launched = co_await launchBox(host->io, host->image, kj::mv(launch));
+    host->tasks.add(
+        collectWhenEnded(host->io.unixEventPort, kj::mv(launched.launcher)).ignoreResult());
+    record.pidNamespace = launched.pidNamespace;
+    record.state = kj::str("running");
+    record.everRan = true;
+    record.save(folder);
+    running = true;
+    auto box = kj::heap<BoxImpl>(kj::addRef(*host), kj::mv(record), kj::mv(launched.pidfd));
+    if (fresh) box->setFresh();
+    co_return kj::mv(box);
+  }
 
   static kj::Vector<kj::String> childrenOf(kj::StringPtr folder) {
     kj::Vector<kj::String> result;
@@ -372,13 +416,17 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     KJ_IF_MAYBE (e, problem) logError("after a failed start of a sandbox: ", textOf(*e));
   }
 
+  // The host's files are a live layer of new boxes: what became secret since the last look is masked in these.
+  void refreshMasks() {
+    auto now = host->timer.now();
+    if (masksMade != kj::origin<kj::TimePoint>() && now - masksMade < MASKS_AGE) return;
+    host->masks = makeMasks(host->facts, kj::str(host->dir, "/layers"));
+    masksMade = now;
+  }
+
   // Out of the way at once, deleted in the background.
   void discard(kj::StringPtr folder) {
-    auto place = kj::str(host->dir, "/trash/", randomText());
-    if (rename(folder.cStr(), place.cStr()) < 0) {
-      if (errno == ENOENT) return;
-      throwError(ErrorKind::FAILED, kj::str("cannot remove ", folder, ": ", strerror(errno)));
-    }
+    host->moveToTrash(folder);
     sweep();
   }
 
@@ -396,29 +444,23 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
       kj::Vector<kj::String> arguments;
       arguments.add(kj::str("sweep"));
       arguments.add(kj::str(host->dir, "/trash"));
-      auto pidfd = spawnBoxImage(host->image, arguments, -1);
-      kj::UnixEventPort::FdObserver observer(host->io.unixEventPort, pidfd,
-                                             kj::UnixEventPort::FdObserver::OBSERVE_READ);
-      for (;;) {
-        pollfd now = {pidfd, POLLIN, 0};
-        if (poll(&now, 1, 0) > 0) break;
-        co_await observer.whenBecomesReadable();
-      }
-      if (!collect(pidfd)) logWarning("files of removed sandboxes are left in ", host->dir, "/trash");
+      bool done = co_await collectWhenEnded(host->io.unixEventPort,
+                                            spawnBoxImage(host->image, arguments, -1));
+      if (!done) logWarning("files of removed sandboxes are left in ", host->dir, "/trash");
     }
   }
 
   kj::Promise<kj::Maybe<AdoptedBox>> adoptOne(kj::String id) {
     auto folder = host->folderOf(id);
     BoxRecord record;
-    bool known = false;
+    bool known = false, isTrial = id.startsWith(TRIAL);
     KJ_IF_MAYBE (loaded, BoxRecord::load(folder)) {
       known = loaded->id == id;
       record = kj::mv(*loaded);
     }
     if (!isLocked(folder)) {
       host->tasks.add(removeCgroups(groupsOf(record), host->timer));
-      if (!known || !record.everRan) {
+      if (!known || !record.everRan || isTrial) {
         discard(folder);
         co_return nullptr;
       }
@@ -441,9 +483,9 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     } else {
       KJ_IF_MAYBE (found, findDaemon(folder, record.pidNamespace)) pidfd = kj::mv(*found);
     }
-    if (pidfd == nullptr) {
+    if (pidfd == nullptr || isTrial) {
       co_await endHung(folder, record);
-      if (!record.everRan || !known) {
+      if (!record.everRan || !known || isTrial) {
         discard(folder);
         co_return nullptr;
       }
@@ -456,6 +498,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     record.everRan = true;
     record.save(folder);
     auto box = kj::heap<BoxImpl>(kj::addRef(*host), kj::mv(record), kj::mv(pidfd));
+    box->take();
     if (frozen) frozen = co_await box->confirmFrozen();
     co_return AdoptedBox{kj::mv(id), kj::Own<Box>(kj::mv(box)), frozen};
   }
@@ -466,6 +509,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     KJ_IF_MAYBE (found, findDaemon(folder, record.pidNamespace)) {
       logWarning("ending sandbox ", record.id, ": its daemon does not answer");
       BoxImpl box(kj::addRef(*host), record.clone(), kj::mv(*found));
+      box.take();
       co_await box.end();
     }
   }
@@ -499,7 +543,6 @@ kj::Promise<kj::Own<Boxes>> newBoxes(kj::AsyncIoContext& io, kj::StringPtr dirPa
   }
   auto layers = kj::str(dir, "/layers");
   host->skeleton = makeSkeleton(host->facts, layers);
-  host->masks = makeMasks(host->facts, layers);
 
   auto boxes = kj::heap<BoxesImpl>(kj::addRef(*host));
   co_await boxes->tryOut();

@@ -2,12 +2,14 @@
 #include "launch-spec.h"
 #include "mounts.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -133,13 +135,26 @@ void moveFd(int from, int to) {
   }
 }
 
-void bringLoopbackUp() {
+void setUpNetwork(bool internet) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) failStep("socket");
   ifreq request = {};
   strcpy(request.ifr_name, "lo");
   request.ifr_flags = IFF_UP | IFF_RUNNING;
   if (ioctl(fd, SIOCSIFFLAGS, &request) < 0) failStep("bring lo up");
+  if (internet) {
+    // Clouds hand out the machine's own credentials at 169.254.169.254.
+    rtentry route = {};
+    auto address = [](sockaddr& to, const char* text) {
+      auto& in = reinterpret_cast<sockaddr_in&>(to);
+      in.sin_family = AF_INET;
+      inet_pton(AF_INET, text, &in.sin_addr);
+    };
+    address(route.rt_dst, "169.254.0.0");
+    address(route.rt_genmask, "255.255.0.0");
+    route.rt_flags = RTF_UP | RTF_REJECT;
+    if (ioctl(fd, SIOCADDRT, &route) < 0) failStep("close the way to link-local addresses");
+  }
   close(fd);
 }
 
@@ -167,7 +182,7 @@ struct Descriptors {
   enterRoot(spec);
 
   if (sethostname(spec.id.begin(), spec.id.size()) < 0) failStep("set host name");
-  bringLoopbackUp();
+  setUpNetwork(spec.internet);
   limitProcesses(spec);
   if (setsid() < 0) failStep("setsid");
 

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +23,12 @@ int daemonMain(DaemonOptions options) {
     prctl(PR_SET_NAME, "sandbridge-init", 0, 0, 0);
   }
   signal(SIGPIPE, SIG_IGN);
+  // Three pipes a command and a descriptor a connection; commands get the usual limit again (spawn.c++).
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
   kj::UnixEventPort::captureSignal(SIGCHLD);
   auto io = kj::setupAsyncIo();
   auto& low = *io.lowLevelProvider;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,9 @@ namespace {
 
 constexpr kj::StringPtr DEFAULT_PATH =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"_kj;
+
+// The soft limit that programs expect (select() breaks above it); the hard one is theirs to use.
+constexpr rlim_t OPEN_FILES = 1024;
 
 // Passwd files are small; a hostile one must not make the daemon read for long.
 constexpr int MAX_LINES = 10000;
@@ -175,6 +179,11 @@ Prepared prepare(const Command& command) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   umask(022);
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = kj::min(files.rlim_max, OPEN_FILES);
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
   // The daemon must outlive what it started.
   int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (score >= 0) {
