@@ -57,6 +57,16 @@ bool isBelow(kj::StringPtr path, kj::StringPtr folder) {
   return path.startsWith(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
+// Targets that another parser could read as another path: absolute ones, dot segments, fragments, control characters.
+bool isAmbiguous(kj::StringPtr url, kj::StringPtr path) {
+  if (!url.startsWith("/") || url.findFirst('#') != nullptr) return true;
+  for (char c : path) {
+    if (static_cast<kj::byte>(c) < 0x20 || c == 0x7f) return true;
+  }
+  auto around = kj::str(path, "/");
+  return strstr(around.cStr(), "/./") != nullptr || strstr(around.cStr(), "/../") != nullptr;
+}
+
 constexpr kj::StringPtr TEXT = "text/plain; charset=utf-8"_kj;
 constexpr kj::StringPtr JSON = "application/json"_kj;
 
@@ -84,6 +94,9 @@ kj::Maybe<kj::String> refuse(const kj::HttpHeaders& headers, bool anyHost) {
 
 kj::Maybe<Answer> answerInstead(kj::HttpMethod method, kj::StringPtr url) {
   auto path = pathOf(url);
+  if (isAmbiguous(url, path)) {
+    return Answer{400, "Bad Request"_kj, TEXT, "The path of the request is ambiguous.\n"_kj};
+  }
   if (isBelow(path, "/pty") || isBelow(path, "/api/pty")) {
     return Answer{403, "Forbidden"_kj, TEXT,
                   "Terminals on the bridge's machine are not available; the work is in the sandbox.\n"_kj};

@@ -198,7 +198,10 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
   }
 
   kj::Promise<void> handleApplicationError(kj::Exception e, kj::Maybe<Response&> response) override {
-    if (e.getType() == kj::Exception::Type::DISCONNECTED) return kj::READY_NOW;
+    if (e.getType() == kj::Exception::Type::DISCONNECTED) {
+      reported = true;  // there is nobody to tell, and nothing to say
+      return kj::READY_NOW;
+    }
     KJ_IF_MAYBE (r, response) {
       if (!failedInService && !isOurs(e)) {
         // From the library's own reading of the request.
