@@ -117,7 +117,8 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
     kj::Promise<void> whenWriteDisconnected() override { return kj::NEVER_DONE; }
   };
 
-  // Notices upgrades.
+  // Notices upgrades, and how the body ends: the library takes a chunked body as complete once its stream is dropped, also when
+  // that happens because of an exception. So the library's stream is kept until the outcome is known.
   class GuardedResponse final : public Response {
    public:
     explicit GuardedResponse(Response& inner) : inner(inner) {}
@@ -126,7 +127,7 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
     kj::Own<kj::AsyncOutputStream> send(kj::uint statusCode, kj::StringPtr statusText,
                                         const kj::HttpHeaders& headers,
                                         kj::Maybe<uint64_t> expectedBodySize) override {
-      return inner.send(statusCode, statusText, headers, expectedBodySize);
+      return kj::heap<Body>(*this, inner.send(statusCode, statusText, headers, expectedBodySize));
     }
     kj::Own<kj::WebSocket> acceptWebSocket(const kj::HttpHeaders& headers) override {
       auto socket = inner.acceptWebSocket(headers);
@@ -134,8 +135,43 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
       return socket;
     }
 
+    void complete() { body = nullptr; }
+
+    void cutShort() {
+      if (body.get() == nullptr) return;
+      // A write that is begun and given up leaves the message broken for the library.
+      KJ_IF_MAYBE (e, kj::runCatchingExceptions([this]() { auto ignored = body->write("", 1); })) {
+        KJ_LOG(INFO, "the body was complete already", *e);
+      }
+      body = nullptr;
+    }
+
    private:
+    class Body final : public kj::AsyncOutputStream {
+     public:
+      Body(GuardedResponse& response, kj::Own<kj::AsyncOutputStream> inner)
+          : response(response), inner(kj::mv(inner)) {}
+      ~Body() noexcept(false) { response.body = kj::mv(inner); }
+
+      kj::Promise<void> write(const void* buffer, size_t size) override {
+        return inner->write(buffer, size);
+      }
+      kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>> pieces) override {
+        return inner->write(pieces);
+      }
+      kj::Maybe<kj::Promise<uint64_t>> tryPumpFrom(kj::AsyncInputStream& input,
+                                                   uint64_t amount) override {
+        return inner->tryPumpFrom(input, amount);
+      }
+      kj::Promise<void> whenWriteDisconnected() override { return inner->whenWriteDisconnected(); }
+
+     private:
+      GuardedResponse& response;
+      kj::Own<kj::AsyncOutputStream> inner;
+    };
+
     Response& inner;
+    kj::Own<kj::AsyncOutputStream> body;
   };
 
   static kj::HttpServerSettings settings(Connection& self) {
@@ -169,7 +205,9 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
     GuardedResponse guarded(response);
     try {
       co_await service.request(method, url, headers, body, guarded).exclusiveJoin(hangUp(guarded));
+      guarded.complete();
     } catch (kj::Exception& e) {
+      guarded.cutShort();
       if (!guarded.upgraded) {
         failedInService = true;
         throw;

@@ -18,7 +18,8 @@ namespace sandbridge {
 //   a second when it closes or half-closes it. After acceptWebSocket() the WebSocket itself tells.
 // - What `service.request()` throws is answered by its kind (base/error.h) with its text: notFound 404, invalidArgument 400,
 //   denied 403, unavailable 503, interrupted 502, sandboxLost 410, failed 500. The text of foreign exceptions goes to the
-//   log only. Once the response has begun the connection is closed instead.
+//   log only. Once the response has begun the connection is closed instead, and a chunked body lacks its end.
+// - A response body ends when `service.request()` resolves, not when its stream is dropped.
 // - A connection must bring its first request's headers within 15 s, and may then be idle for 150 s.
 //
 // `table` must have been built; the caller keeps everything alive while the promise lives.

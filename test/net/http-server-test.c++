@@ -39,6 +39,16 @@ class TestService final : public kj::HttpService {
       co_await stream->write("part", 4);
       KJ_FAIL_REQUIRE("secret detail");
     }
+    if (url == "/begun-chunked") {
+      auto stream = response.send(200, "OK", kj::HttpHeaders(table));
+      co_await stream->write("part", 4);
+      KJ_FAIL_REQUIRE("secret detail");
+    }
+    if (url == "/whole-chunked") {
+      auto stream = response.send(200, "OK", kj::HttpHeaders(table));
+      co_await stream->write("part", 4);
+      co_return;
+    }
     if (url == "/ws") {
       auto socket = response.acceptWebSocket(kj::HttpHeaders(table));
       auto message = co_await socket->receive();
@@ -279,6 +289,20 @@ TEST_CASE_METHOD(Fixture, "an error after the response has begun closes the conn
   auto answer = get("/begun");
   CHECK(contains(answer, "\r\n\r\npart"));
   CHECK_FALSE(contains(answer, "secret"));
+}
+
+TEST_CASE_METHOD(Fixture, "a chunked answer that an error cut short does not look complete") {
+  CHECK(contains(get("/whole-chunked"), "4\r\npart\r\n0\r\n\r\n"));
+  auto answer = get("/begun-chunked");
+  CHECK(contains(answer, "4\r\npart\r\n"));
+  CHECK_FALSE(contains(answer, "0\r\n\r\n"));
+}
+
+TEST_CASE_METHOD(Fixture, "the library alone ends a chunked answer as if it were complete, whatever happened") {
+  serving = nullptr;
+  kj::HttpServer library(io.provider->getTimer(), table, service);
+  auto listening = library.listenHttp(*receiver).eagerlyEvaluate(nullptr);
+  CHECK(contains(get("/begun-chunked"), "4\r\npart\r\n0\r\n\r\n"));
 }
 
 TEST_CASE_METHOD(Fixture, "a client that hangs up cancels its request") {
