@@ -5,7 +5,8 @@
 #   install_packages NAME...   Debian packages, as root or with sudo
 #   install_node               Node.js 20 or later, from Debian or, where that is older, the npm package `node`
 #   npm_install DIR            `npm ci` in DIR, when its lock file is newer than its node_modules
-#   build_bridge DIR [OPTION]  configures and builds the bridge in DIR
+#   build_bridge DIR TARGET [OPTION...]
+#                              configures the build in DIR and builds TARGET of it
 #   build_plugin               installs and builds plugin/
 #   install_opencode           the OpenCode that examples/opencode pins; sets $opencode
 
@@ -56,18 +57,19 @@ install_node() {
 npm_install() {
   [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] && return 0
   say "Installing npm packages of ${1#"$root"/}"
-  (cd "$1" && npm ci --no-audit --no-fund --silent >&2)
+  (cd "$1" && npm ci --no-audit --no-fund --silent >&2) ||
+    fail "npm could not install the packages of $1: run \`npm ci\` there to see why."
   touch "$1/node_modules/.package-lock.json"
 }
 
 build_bridge() {
-  local dir=$1
-  shift
-  say "Building the bridge in ${dir#"$root"/}"
+  local dir=$1 target=$2
+  shift 2
+  say "Building $target in ${dir#"$root"/}"
   mkdir -p "$dir"
   cmake -S "$root" -B "$dir" -G Ninja "$@" >"$dir/configure.log" 2>&1 ||
     { cat "$dir/configure.log" >&2; fail "CMake could not configure the build."; }
-  ninja -C "$dir" >&2
+  ninja -C "$dir" "$target" >&2
 }
 
 build_plugin() {
@@ -76,8 +78,14 @@ build_plugin() {
   (cd "$root/plugin" && npm run --silent build >&2)
 }
 
+# Not with `npm ci`: a registry mirror may lack OpenCode's packages for other platforms, which `npm ci` takes for a broken lock.
 install_opencode() {
-  npm_install "$root/examples/opencode"
-  opencode="$root/examples/opencode/node_modules/.bin/opencode"
+  local dir="$root/examples/opencode"
+  opencode="$dir/node_modules/.bin/opencode"
+  if [ ! "$dir/node_modules/.package-lock.json" -nt "$dir/package-lock.json" ]; then
+    say "Installing OpenCode"
+    (cd "$dir" && npm install --no-save --no-audit --no-fund --silent >&2) || fail "npm could not install OpenCode."
+    touch "$dir/node_modules/.package-lock.json"
+  fi
   "$opencode" --version >/dev/null || fail "OpenCode does not start: $opencode --version"
 }

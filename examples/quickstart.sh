@@ -25,7 +25,7 @@ and leap_test.sh, which finds the bug. Run the test, see it fail, mend the progr
 
 install_packages "${build_packages[@]}" "${run_packages[@]}"
 install_node
-build_bridge build
+build_bridge build sandbridge
 build_plugin
 install_opencode
 

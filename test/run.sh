@@ -61,8 +61,8 @@ unit_tests() {
 install_packages "${build_packages[@]}" "${run_packages[@]}" tmux procps
 install_node
 
-build_bridge build
-if wanted asan || wanted opencode-asan; then build_bridge build-asan -DSANDBRIDGE_SANITIZE=ON; fi
+build_bridge build all
+if wanted asan || wanted opencode-asan; then build_bridge build-asan all -DSANDBRIDGE_SANITIZE=ON; fi
 build_plugin
 export SANDBRIDGE_BINARY="$PWD/build/sandbridge"
 # Leaks, use after free and undefined behaviour end the process with a report.
@@ -88,6 +88,7 @@ if wanted opencode-asan; then
 fi
 if wanted examples; then
   suite quickstart examples/quickstart.sh --exit
+  suite harness test/examples/harness.sh
 fi
 if wanted readme; then suite readme node --test test/examples/readme.mjs; fi
 
