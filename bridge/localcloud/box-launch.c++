@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <rapidjson/document.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +13,7 @@
 
 #include "base/coroutine.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "box-control.h"
 #include "box-image.h"
 
@@ -84,9 +84,8 @@ kj::Promise<Launched> launchBox(kj::AsyncIoContext& io, int image, LaunchSpec sp
   KJ_IF_MAYBE (p, packet) {
     if (p->text.startsWith("error ")) throwError(ErrorKind::FAILED, p->text.slice(6));
     if (p->text.startsWith("ok ") && p->fd != nullptr) {
-      rapidjson::Document json;
-      json.Parse(p->text.begin() + 3, p->text.size() - 3);
-      KJ_REQUIRE(!json.HasParseError() && json.IsObject() && json.HasMember("pidNamespace") &&
+      auto json = parseJson(p->text.slice(3));
+      KJ_REQUIRE(json.IsObject() && json.HasMember("pidNamespace") &&
                  json["pidNamespace"].IsUint64());
       co_return Launched{kj::mv(attempt.launcher), kj::mv(p->fd), json["pidNamespace"].GetUint64(),
                          json.HasMember("systemWritable") && json["systemWritable"].IsTrue()};

@@ -2,9 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +10,7 @@
 #include <kj/io.h>
 
 #include "base/error.h"
+#include "base/json.h"
 
 namespace sandbridge::localcloud {
 
@@ -94,9 +92,9 @@ kj::Maybe<BoxRecord> BoxRecord::load(kj::StringPtr folder) {
   kj::FdInputStream in((kj::AutoCloseFd(fd)));
   auto text = kj::heapArray<char>(MAX_BYTES);
   size_t size = in.tryRead(text.begin(), text.size(), text.size());
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag>(text.begin(), size);
-  if (document.HasParseError() || !document.IsObject()) return nullptr;
+  JsonDocument document;
+  KJ_IF_MAYBE (parsed, tryParseJson(text.slice(0, size))) document = kj::mv(*parsed);
+  if (!document.IsObject()) return nullptr;
   BoxRecord record;
   record.id = member(document, "id");
   record.instance = member(document, "instance");

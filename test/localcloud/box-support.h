@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <rapidjson/document.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 #include <kj/compat/http.h>
 #include <kj/debug.h>
 
+#include "base/json.h"
 #include "localcloud/box.h"
 
 namespace sandbridge::localcloud::test {

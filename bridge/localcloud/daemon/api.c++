@@ -1,8 +1,5 @@
 #include "api.h"
 
-#include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +7,7 @@
 
 #include "base/coroutine.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "event-streams.h"
 #include "files.h"
 #include "requests.h"
@@ -25,10 +23,10 @@ constexpr uint64_t MAX_JSON_BYTES = 8u << 20;
 constexpr uint64_t MAX_STDIN_BYTES = 64u << 20;
 constexpr size_t STDIN_CHUNK = 256u << 10;
 
-using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
+using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
 
-void put(JsonWriter& json, kj::StringPtr text) { json.String(text.begin(), text.size()); }
-void key(JsonWriter& json, kj::StringPtr text) { json.Key(text.begin(), text.size()); }
+void put(Writer& json, kj::StringPtr text) { json.String(text.begin(), text.size()); }
+void key(Writer& json, kj::StringPtr text) { json.Key(text.begin(), text.size()); }
 
 class Api final : public kj::HttpService {
  public:
@@ -95,9 +93,9 @@ class Api final : public kj::HttpService {
   }
 
   kj::Promise<void> sendJson(Response& response, uint status,
-                             kj::FunctionParam<void(JsonWriter&)> write) {
+                             kj::FunctionParam<void(Writer&)> write) {
     rapidjson::StringBuffer buffer;
-    JsonWriter json(buffer);
+    Writer json(buffer);
     write(json);
     return sendText(response, status, "application/json",
                     kj::heapString(buffer.GetString(), buffer.GetSize()));
@@ -110,7 +108,7 @@ class Api final : public kj::HttpService {
   }
 
   kj::Promise<void> sendError(Response& response, const ApiError& error) {
-    return sendJson(response, error.status, [&](JsonWriter& json) {
+    return sendJson(response, error.status, [&](Writer& json) {
       json.StartObject();
       key(json, "error");
       put(json, error.text);
@@ -122,7 +120,7 @@ class Api final : public kj::HttpService {
     });
   }
 
-  static void putProcess(JsonWriter& json, Process& process) {
+  static void putProcess(Writer& json, Process& process) {
     json.StartObject();
     key(json, "handle");
     json.Uint64(process.handle);
@@ -268,7 +266,7 @@ class Api final : public kj::HttpService {
     auto wrongMethod = [&]() { return ApiError{405, kj::str("Method not allowed"), ""_kj}; };
     if (parts.size() == 4) {
       if (method == Method::GET) {
-        return sendJson(response, 200, [&](JsonWriter& json) { putProcess(json, *process); });
+        return sendJson(response, 200, [&](Writer& json) { putProcess(json, *process); });
       }
       if (method != Method::DELETE) throw wrongMethod();
       if (!process->killGroup()) {
@@ -315,7 +313,7 @@ class Api final : public kj::HttpService {
   }
 
   kj::Promise<void> sendInfo(Response& response) {
-    return sendJson(response, 200, [&](JsonWriter& json) {
+    return sendJson(response, 200, [&](Writer& json) {
       json.StartObject();
       key(json, "version");
       put(json, VERSION);
@@ -330,7 +328,7 @@ class Api final : public kj::HttpService {
   }
 
   kj::Promise<void> sendProcesses(Response& response) {
-    return sendJson(response, 200, [&](JsonWriter& json) {
+    return sendJson(response, 200, [&](Writer& json) {
       json.StartObject();
       key(json, "processes");
       json.StartArray();
@@ -342,7 +340,7 @@ class Api final : public kj::HttpService {
 
   // All of stdout before all of stderr, as from TensorLake's two log files.
   kj::Promise<void> sendOutput(Response& response, Process& process, OutputSelection selection) {
-    return sendJson(response, 200, [&](JsonWriter& json) {
+    return sendJson(response, 200, [&](Writer& json) {
       json.StartObject();
       key(json, "pid");
       json.Int(process.pid);
@@ -362,16 +360,16 @@ class Api final : public kj::HttpService {
 
   kj::Promise<void> sendList(Response& response, kj::StringPtr path) {
     auto entries = listFolder(path);
-    return sendJson(response, 200, [&](JsonWriter& json) {
+    return sendJson(response, 200, [&](Writer& json) {
       json.StartObject();
       key(json, "path");
-      put(json, toUtf8(path));
+      put(json, toValidUtf8(path));
       key(json, "entries");
       json.StartArray();
       for (auto& entry : entries) {
         json.StartObject();
         key(json, "name");
-        put(json, toUtf8(entry.name));
+        put(json, toValidUtf8(entry.name));
         key(json, "is_dir");
         json.Bool(entry.isFolder);
         key(json, "size");
@@ -437,7 +435,7 @@ class Api final : public kj::HttpService {
       co_await sendError(response, *e);
       co_return;
     }
-    co_await sendJson(response, 201, [&](JsonWriter& json) { putProcess(json, *process); });
+    co_await sendJson(response, 201, [&](Writer& json) { putProcess(json, *process); });
   }
 
   kj::Promise<void> run(Response& response, kj::Promise<kj::Array<char>> body) {

@@ -1,11 +1,9 @@
 #include "event-streams.h"
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
 #include <kj/debug.h>
 
 #include "base/coroutine.h"
+#include "base/json.h"
 
 namespace sandbridge::localcloud::daemon {
 

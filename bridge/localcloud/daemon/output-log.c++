@@ -2,35 +2,9 @@
 
 #include <string.h>
 
-namespace sandbridge::localcloud::daemon {
+#include "base/json.h"
 
-bool isUtf8(kj::ArrayPtr<const char> text) {
-  auto p = reinterpret_cast<const unsigned char*>(text.begin());
-  auto end = reinterpret_cast<const unsigned char*>(text.end());
-  while (p < end) {
-    unsigned char c = *p++;
-    if (c < 0x80) continue;
-    int more;
-    uint32_t point;
-    uint32_t least;
-    if (c >= 0xc2 && c <= 0xdf) {
-      more = 1, point = c & 0x1f, least = 0x80;
-    } else if ((c & 0xf0) == 0xe0) {
-      more = 2, point = c & 0x0f, least = 0x800;
-    } else if (c >= 0xf0 && c <= 0xf4) {
-      more = 3, point = c & 0x07, least = 0x10000;
-    } else {
-      return false;
-    }
-    if (end - p < more) return false;
-    for (int i = 0; i < more; i++) {
-      if ((*p & 0xc0) != 0x80) return false;
-      point = point << 6 | (*p++ & 0x3f);
-    }
-    if (point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) return false;
-  }
-  return true;
-}
+namespace sandbridge::localcloud::daemon {
 
 namespace {
 
@@ -39,7 +13,7 @@ kj::Maybe<kj::String> toLine(kj::ArrayPtr<const char> bytes, bool ended) {
   if (ended && bytes.size() > 0 && bytes.back() == '\r') {
     bytes = bytes.slice(0, bytes.size() - 1);
   }
-  if (!isUtf8(bytes)) return nullptr;
+  if (!isValidUtf8(bytes)) return nullptr;
   return kj::heapString(bytes);
 }
 

@@ -28,8 +28,6 @@ class LineSplitter {
   kj::Vector<char> partial;
 };
 
-bool isUtf8(kj::ArrayPtr<const char> text);
-
 struct OutputLine {
   bool isError;  // stderr
   int64_t timestamp;

@@ -1,19 +1,15 @@
 #include "requests.h"
 
 #include <math.h>
-#include <rapidjson/document.h>
 #include <string.h>
 
 #include <kj/encoding.h>
 
-#include "output-log.h"
+#include "base/json.h"
 
 namespace sandbridge::localcloud::daemon {
 
 namespace {
-
-constexpr unsigned PARSE_FLAGS =
-    rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
 
 kj::String decode(kj::ArrayPtr<const char> text, bool form) {
   // KJ stops at nothing: broken escapes stay as they are.
@@ -27,31 +23,27 @@ kj::String decode(kj::ArrayPtr<const char> text, bool form) {
   return kj::str(kj::mv(decoded));
 }
 
-rapidjson::Document parseObject(kj::ArrayPtr<const char> json) {
-  rapidjson::Document document;
-  document.Parse<PARSE_FLAGS>(json.begin(), json.size());
-  if (document.HasParseError()) {
-    throw ApiError{400, kj::str("Failed to parse the request body as JSON"), ""_kj};
-  }
-  if (!document.IsObject()) {
+JsonDocument parseObject(kj::ArrayPtr<const char> json) {
+  KJ_IF_MAYBE (document, tryParseJson(json)) {
+    if (document->IsObject()) return kj::mv(*document);
     throw ApiError{422, kj::str("Failed to deserialize the JSON body: not an object"), ""_kj};
   }
-  return document;
+  throw ApiError{400, kj::str("Failed to parse the request body as JSON"), ""_kj};
 }
 
 [[noreturn]] void wrongType(kj::StringPtr field) {
   throw ApiError{422, kj::str("Failed to deserialize the JSON body: invalid `", field, "`"), ""_kj};
 }
 
-const rapidjson::Value* find(const rapidjson::Value& object, kj::StringPtr name) {
+const JsonValue* find(const JsonValue& object, kj::StringPtr name) {
   auto member =
-      object.FindMember(rapidjson::Value(rapidjson::StringRef(name.begin(), name.size())));
+      object.FindMember(JsonValue(rapidjson::StringRef(name.begin(), name.size())));
   if (member == object.MemberEnd() || member->value.IsNull()) return nullptr;
   return &member->value;
 }
 
 // Kernel strings end at NUL.
-kj::String toText(const rapidjson::Value& value, kj::StringPtr field) {
+kj::String toText(const JsonValue& value, kj::StringPtr field) {
   if (!value.IsString()) wrongType(field);
   auto text = kj::heapString(value.GetString(), value.GetStringLength());
   if (memchr(text.begin(), 0, text.size()) != nullptr) {
@@ -60,14 +52,14 @@ kj::String toText(const rapidjson::Value& value, kj::StringPtr field) {
   return text;
 }
 
-kj::Maybe<uint> toId(const rapidjson::Value& object, kj::StringPtr field) {
+kj::Maybe<uint> toId(const JsonValue& object, kj::StringPtr field) {
   auto value = find(object, field);
   if (value == nullptr) return nullptr;
   if (!value->IsUint()) wrongType("user");
   return value->GetUint();
 }
 
-User toUser(const rapidjson::Value& value) {
+User toUser(const JsonValue& value) {
   if (value.IsString()) return findUser(toText(value, "user"));
   if (value.IsUint()) return findUser(value.GetUint(), nullptr);
   if (!value.IsObject()) wrongType("user");
@@ -80,7 +72,7 @@ User toUser(const rapidjson::Value& value) {
 }
 
 // "first" or "second"; true for the second.
-bool toMode(const rapidjson::Value& object, kj::StringPtr field, kj::StringPtr first,
+bool toMode(const JsonValue& object, kj::StringPtr field, kj::StringPtr first,
             kj::StringPtr second, bool standard) {
   auto value = find(object, field);
   if (value == nullptr) return standard;
@@ -191,29 +183,6 @@ int parseSignal(kj::ArrayPtr<const char> json) {
   auto value = find(document, "signal");
   if (value == nullptr || !value->IsInt()) wrongType("signal");
   return value->GetInt();
-}
-
-kj::String toUtf8(kj::StringPtr text) {
-  if (isUtf8(text)) return kj::str(text);
-  kj::Vector<char> result;
-  for (size_t i = 0; i < text.size();) {
-    size_t length = 0;
-    for (size_t n = 1; n <= 4 && i + n <= text.size(); n++) {
-      if (isUtf8(text.slice(i, i + n))) {
-        length = n;
-        break;
-      }
-    }
-    if (length == 0) {
-      result.addAll("\xef\xbf\xbd"_kj);
-      i++;
-    } else {
-      result.addAll(text.slice(i, i + length));
-      i += length;
-    }
-  }
-  result.add('\0');
-  return kj::String(result.releaseAsArray());
 }
 
 }  // namespace sandbridge::localcloud::daemon

@@ -29,7 +29,4 @@ struct StartRequest {
 
 int parseSignal(kj::ArrayPtr<const char> json);
 
-// The text with U+FFFD for what is not UTF-8.
-kj::String toUtf8(kj::StringPtr text);
-
 }  // namespace sandbridge::localcloud::daemon
