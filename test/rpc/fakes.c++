@@ -246,36 +246,43 @@ api::Session::Client openSession(RpcClient& client, kj::StringPtr id, kj::String
   return request.send().getSession();
 }
 
-namespace {
-
-class ReceivingSink final : public api::ByteSink::Server {
+class Received::Sink final : public api::ByteSink::Server {
  public:
-  explicit ReceivingSink(Received& received): received(received) {}
-  ~ReceivingSink() noexcept(false) { received.dropped = true; }
+  explicit Sink(Received& r): received(r) { r.sink = this; }
+  ~Sink() noexcept(false) {
+    KJ_IF_MAYBE(r, received) {
+      r->dropped = true;
+      r->sink = nullptr;
+    }
+  }
+
+  kj::Maybe<Received&> received;
 
   kj::Promise<void> write(WriteContext context) override {
-    auto bytes = context.getParams().getBytes();
-    ++received.writes;
-    received.largest = kj::max(received.largest, unsigned(bytes.size()));
-    KJ_IF_MAYBE(e, received.failure) { return kj::cp(*e); }
-    received.bytes.addAll(bytes);
-    KJ_IF_MAYBE(gate, received.gate) { return gate->addBranch(); }
+    KJ_IF_MAYBE(r, received) {
+      auto bytes = context.getParams().getBytes();
+      ++r->writes;
+      r->largest = kj::max(r->largest, unsigned(bytes.size()));
+      KJ_IF_MAYBE(e, r->failure) { return kj::cp(*e); }
+      r->bytes.addAll(bytes);
+      KJ_IF_MAYBE(gate, r->gate) { return gate->addBranch(); }
+    }
     return kj::READY_NOW;
   }
 
   kj::Promise<void> done(DoneContext) override {
-    received.done = true;
+    KJ_IF_MAYBE(r, received) { r->done = true; }
     return kj::READY_NOW;
   }
-
- private:
-  Received& received;
 };
 
-}  // namespace
+Received::~Received() {
+  if (sink != nullptr) sink->received = nullptr;
+}
 
 api::ByteSink::Client newSink(Received& received) {
-  return kj::heap<ReceivingSink>(received);
+  KJ_REQUIRE(received.sink == nullptr, "one sink at a time");
+  return kj::heap<Received::Sink>(received);
 }
 
 }  // namespace sandbridge::test

@@ -137,6 +137,10 @@ api::Session::Client openSession(RpcClient& client, kj::StringPtr id, kj::String
 
 // A sink in the client: keeps what it gets.
 struct Received {
+  Received() = default;
+  KJ_DISALLOW_COPY(Received);
+  ~Received();  // the sink may live longer, in the connection
+
   kj::Vector<kj::byte> bytes;
   unsigned writes = 0;
   unsigned largest = 0;
@@ -144,6 +148,8 @@ struct Received {
   bool dropped = false;
   kj::Maybe<kj::Exception> failure;       // of each write
   kj::Maybe<kj::ForkedPromise<void>> gate;  // each write waits for it
+  class Sink;
+  Sink* sink = nullptr;
 };
 api::ByteSink::Client newSink(Received& received);
 

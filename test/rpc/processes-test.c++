@@ -257,20 +257,21 @@ TEST_CASE("signals go to a running command, and are notFound once it has ended")
 TEST_CASE("a connection cannot have more commands than its limit, and each that ends makes room") {
   TestBridge bridge;
   auto client = bridge.connect();
-  Streams streams;
+  auto other = bridge.connect();
+  auto start = [&](RpcClient& from) {
+    auto request = openSession(from, "s").processesRequest().send().getProcesses().startRequest();
+    request.initCommand().initArgv(1).set(0, "ls");
+    return request.send();
+  };
   kj::Vector<api::Process::Client> running;
-  for (unsigned i = 0; i < 256; ++i) {
-    running.add(startProcess(*client, streams, LS).wait(bridge.io.waitScope).getProcess());
-  }
-  auto failure = failureOf(startProcess(*client, streams, LS).ignoreResult(), bridge.io.waitScope);
+  for (unsigned i = 0; i < 256; ++i) running.add(start(*client).wait(bridge.io.waitScope).getProcess());
+  auto failure = failureOf(start(*client).ignoreResult(), bridge.io.waitScope);
   CHECK(failure.kind == ErrorKind::FAILED);
   CHECK(strstr(failure.text.cStr(), "limit of 256 processes") != nullptr);
-  Streams others;
-  auto other = bridge.connect();
-  startProcess(*other, others, LS).wait(bridge.io.waitScope);
+  start(*other).wait(bridge.io.waitScope);
   running.removeLast();
   client->api().pingRequest().send().wait(bridge.io.waitScope);
-  startProcess(*client, streams, LS).wait(bridge.io.waitScope);
+  start(*client).wait(bridge.io.waitScope);
 }
 
 }  // namespace

@@ -129,8 +129,9 @@ TEST_CASE("failures of the infrastructure keep their kind, and bring no file or 
   CHECK(lost.text == "the sandbox ended");
 
   bridge.handler = [](kj::StringPtr, kj::StringPtr, ToolUi&) -> kj::Promise<ToolResult> {
-    KJ_CONTEXT("inside of secret-place.c++");
-    KJ_FAIL_REQUIRE("a foreign failure");
+    auto e = KJ_EXCEPTION(FAILED, "a foreign failure");
+    e.wrapContext("secret-place.c++", 7, kj::str("inside"));
+    return e;
   };
   auto foreign = failureOf(callTool(*client, "bash", "{}").ignoreResult(), bridge.io.waitScope);
   CHECK(foreign.kind == ErrorKind::FAILED);
