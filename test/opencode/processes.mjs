@@ -87,9 +87,14 @@ export async function run(command, args, { env, cwd, input = "", timeoutMs = 60_
   };
   process.stdin.on("error", () => {}); // it may end without reading
   process.stdin.end(input);
-  const ended = once(process, "close");
-  const [stdout, stderr] = await Promise.all([collect(process.stdout), collect(process.stderr)]);
-  const [code, signal] = await ended;
-  clearTimeout(timer);
-  return { code: code ?? signal, stdout, stderr };
+  try {
+    const [[code, signal], stdout, stderr] = await Promise.all([
+      once(process, "close"),
+      collect(process.stdout),
+      collect(process.stderr),
+    ]);
+    return { code: code ?? signal, stdout, stderr };
+  } finally {
+    clearTimeout(timer);
+  }
 }
