@@ -98,6 +98,10 @@ Url Url::parse(kj::StringPtr url) {
   }
   for (size_t start = 0, i = 0; i <= query.size(); i++) {
     if (i < query.size() && query[i] != '&') continue;
+    if (i == start) {
+      start = i + 1;
+      continue;
+    }
     auto pair = query.slice(start, i);
     start = i + 1;
     auto equals = static_cast<const char*>(memchr(pair.begin(), '=', pair.size()));
