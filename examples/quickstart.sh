@@ -32,8 +32,7 @@ install_opencode
 state=$(mktemp -d "${TMPDIR:-/tmp}/sandbridge-quickstart.XXXXXX")
 bridge_pid='' model_pid=''
 stop() { # PID: ends a process that this script started, and waits for it
-  [ -n "$1" ] && kill "$1" 2>/dev/null && wait "$1" 2>/dev/null
-  return 0
+  if [ -n "$1" ] && kill "$1" 2>/dev/null; then wait "$1" 2>/dev/null || true; fi
 }
 clean_up() {
   stop "$bridge_pid"
@@ -81,15 +80,11 @@ echo "$ready" >&2
 url="http://127.0.0.1:$port"
 export SANDBRIDGE_URL="ws://127.0.0.1:$port/rpc"
 
-# `opencode run --attach` sends its own directory along: the server's is the one that counts.
 directory=$(curl -sS --max-time 60 "$url/path" | node -e '
   let text = ""; process.stdin.on("data", (d) => (text += d)).on("end", () => console.log(JSON.parse(text).directory))')
 say "OpenCode at work; every tool call runs in the sandbox"
-printf '%s\n' "$task" | timeout 900 "$opencode" run --attach "$url" --dir "$directory" --format json |
-  node examples/opencode/show-run.mjs "$state/run.jsonl"
-
-session=$(grep -o '"sessionID":"[^"]*"' "$state/run.jsonl" | head -n 1 | cut -d'"' -f4)
-[ -n "$session" ] || fail "OpenCode did not open a session; its log is in ~/.local/share/opencode/log."
+printf '%s\n' "$task" | node examples/opencode/run-task.mjs "$url" "$state/parts.jsonl" | tee "$state/run.txt"
+session=$(tail -n 1 "$state/run.txt")
 echo
 say "The files are in the sandbox of session $session, in /workspace:"
 build/sandbridge exec --session "$session" -- ls -l /workspace | tee "$state/files"
@@ -116,14 +111,14 @@ check() { # WHAT COMMAND...
   shift
   if "$@" >/dev/null 2>&1; then echo "ok   $what"; else echo "FAIL $what"; checks=1; fi
 }
-ran() { grep -q "\"tool\":\"$1\"" "$state/run.jsonl"; }
+ran() { grep -q "\"tool\":\"$1\"" "$state/parts.jsonl"; }
 check "the host directory is still empty" test -z "$host_files"
 check "leap.sh is in the sandbox" grep -q leap.sh "$state/files"
 check "the test passes in the sandbox" build/sandbridge exec --session "$session" -- sh leap_test.sh
 if [ -z "$model" ]; then
   for tool in write bash read edit glob grep; do check "OpenCode called $tool" ran "$tool"; done
-  check "the test failed before the edit" grep -q 'FAIL 1900: want common, got leap' "$state/run.jsonl"
-  check "no tool call failed" test "$(grep -c '"status":"error"' "$state/run.jsonl")" = 0
+  check "the test failed before the edit" grep -q 'FAIL 1900: want common, got leap' "$state/parts.jsonl"
+  check "no tool call failed" test "$(grep -c '"status":"error"' "$state/parts.jsonl")" = 0
 fi
 curl -sS --max-time 60 -X DELETE "$url/session/$session" >/dev/null
 gone() {
