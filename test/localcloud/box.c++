@@ -289,6 +289,13 @@ TEST_CASE("a frozen fork storm stands still too") {
   box->end().wait(f.scope);
 }
 
+TEST_CASE("a box whose folder is deleted under it ends by itself") {
+  Fixture f;
+  auto box = f.start("orphan");
+  KJ_SYSCALL(unlink(kj::str(f.folder.path, "/boxes/orphan/lock").cStr()));
+  f.io.provider->getTimer().timeoutAfter(30 * kj::SECONDS, box->onEnd()).wait(f.scope);
+}
+
 TEST_CASE("a second server on the same directory is told so") {
   Fixture f;
   CHECK_THROWS_WITH(newBoxes(f.io, f.folder.path).wait(f.scope), Catch::Contains("another server"));

@@ -30,7 +30,7 @@ class Daemon {
     if (child == 0) {
       close(status[0]);
       KJ_SYSCALL(chdir(folder.path.cStr()));
-      daemon::DaemonOptions options{http, control, status[1], kj::str("test"), false,
+      daemon::DaemonOptions options{http, control, status[1], kj::str("test"), -1, false,
                                     kj::str(folder.path)};
       _exit(daemon::daemonMain(kj::mv(options)));
     }

@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
       for (int fd : {FD_HTTP, FD_CONTROL, FD_LOCK, FD_STATUS, FD_NETWORK}) {
         fcntl(fd, F_SETFD, FD_CLOEXEC);
       }
-      return daemon::daemonMain({FD_HTTP, FD_CONTROL, FD_STATUS, kj::str(argv[2])});
+      return daemon::daemonMain({FD_HTTP, FD_CONTROL, FD_STATUS, kj::str(argv[2]), FD_LOCK});
     }
     if (mode == "launch" && argc > 3) {
       return launchMain(atoi(argv[2]), LaunchSpec::fromArguments(kj::arrayPtr(argv + 3, argc - 3)));

@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <kj/async-unix.h>
@@ -15,6 +16,18 @@
 #include "net/http-server.h"
 
 namespace sandbridge::localcloud::daemon {
+
+namespace {
+
+// How soon a box ends whose folder somebody deleted under it.
+constexpr kj::Duration LOOK_FOR_LOCK = 3 * kj::SECONDS;
+
+kj::Promise<void> whenDeleted(int lockFd, kj::Timer& timer) {
+  struct stat st;
+  while (fstat(lockFd, &st) < 0 || st.st_nlink > 0) co_await timer.afterDelay(LOOK_FOR_LOCK);
+}
+
+}  // namespace
 
 int daemonMain(DaemonOptions options) {
   if (options.isInit) {
@@ -49,6 +62,9 @@ int daemonMain(DaemonOptions options) {
 
   kj::FdOutputStream(kj::AutoCloseFd(options.statusFd)).write("ready", 5);
 
+  if (options.lockFd >= 0) {
+    serving = serving.exclusiveJoin(whenDeleted(options.lockFd, timer));
+  }
   serving.exclusiveJoin(kj::mv(controlPromise)).wait(io.waitScope);
   return 1;
 }

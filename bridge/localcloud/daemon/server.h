@@ -10,6 +10,7 @@ struct DaemonOptions {
   int controlFd;  // bound, not yet listening
   int statusFd;   // gets "ready" once both listen; then closed
   kj::String instance;
+  int lockFd = -1;  // the box's lock file: when it has been deleted, so has the box, and the daemon ends
   bool isInit = true;  // pid 1: hide from the commands, reap every orphan
   kj::String defaultFolder = kj::str("/workspace");
 };
