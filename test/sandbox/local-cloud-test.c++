@@ -159,7 +159,7 @@ struct World {
   }
 
   kj::AsyncIoContext io;
-  char directory[40] = "/tmp/sandbridge-test-XXXXXX";
+  char directory[48] = "/tmp/sandbridge-sessions-XXXXXX";
   kj::Own<localcloud::LocalCloud> cloud;
   kj::Promise<void> running = nullptr;
   kj::Own<Bridge> bridge;
