@@ -68,8 +68,14 @@ export SANDBRIDGE_BINARY="$PWD/build/sandbridge"
 # Leaks, use after free and undefined behaviour end the process with a report.
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
-if wanted unit; then suite unit unit_tests build; fi
-if wanted asan; then suite asan unit_tests build-asan; fi
+if wanted unit; then
+  suite unit unit_tests build
+  suite commands test/rpc/commands.sh
+fi
+if wanted asan; then
+  suite asan unit_tests build-asan
+  suite commands-asan env SANDBRIDGE_BINARY="$PWD/build-asan/sandbridge" test/rpc/commands.sh
+fi
 if wanted plugin; then
   suite plugin-node npm --prefix plugin run --silent test:node
   suite plugin-bun npm --prefix plugin run --silent test:bun
