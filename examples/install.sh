@@ -47,7 +47,7 @@ install_node() {
     node_is_new_enough || {
       say "Installing Node.js 22 in build/node (Debian's is older than 20)"
       mkdir -p "$root/build/node"
-      npm install --prefix "$root/build/node" --no-audit --no-fund --silent node@22 >&2
+      npm install --prefix "$root/build/node" --no-audit --no-fund --loglevel=error node@22 >&2
       hash -r
     }
   fi
@@ -57,7 +57,7 @@ install_node() {
 npm_install() {
   [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] && return 0
   say "Installing npm packages of ${1#"$root"/}"
-  (cd "$1" && npm ci --no-audit --no-fund --silent >&2) ||
+  (cd "$1" && npm ci --no-audit --no-fund --loglevel=error >&2) ||
     fail "npm could not install the packages of $1: run \`npm ci\` there to see why."
   touch "$1/node_modules/.package-lock.json"
 }
@@ -84,7 +84,7 @@ install_opencode() {
   opencode="$dir/node_modules/.bin/opencode"
   if [ ! "$dir/node_modules/.package-lock.json" -nt "$dir/package-lock.json" ]; then
     say "Installing OpenCode"
-    (cd "$dir" && npm install --no-save --no-audit --no-fund --silent >&2) || fail "npm could not install OpenCode."
+    (cd "$dir" && npm install --no-save --no-audit --no-fund --loglevel=error >&2) || fail "npm could not install OpenCode."
     touch "$dir/node_modules/.package-lock.json"
   fi
   "$opencode" --version >/dev/null || fail "OpenCode does not start: $opencode --version"
