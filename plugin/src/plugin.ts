@@ -1,5 +1,6 @@
 // The plugin at work: puts the parts together for one instance of OpenCode, that is, one directory.
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
+import { chatMessageHook } from "./hooks/chat-message.ts";
 import { configHook } from "./hooks/config.ts";
 import { eventHook } from "./hooks/event.ts";
 import { shellEnvHook } from "./hooks/shell-env.ts";
@@ -17,10 +18,12 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
   const options = readOptions(given);
   const connection = sharedConnection(options);
   const family = new Family(client);
+  const sessionOf = async (id: string) => connection.session(id, { root: await family.rootOf(id) });
   const stopToasts = watchForToasts(connection, family, opencodeToaster(client));
   return {
-    tool: sandboxTools(client, async (id) => connection.session(id, { root: await family.rootOf(id) })),
+    tool: sandboxTools(client, sessionOf),
     "tool.definition": defineTools,
+    "chat.message": chatMessageHook(directory, sessionOf),
     "tool.execute.before": toolBeforeHook(options),
     "experimental.chat.system.transform": systemHook([directory, worktree]),
     "shell.env": shellEnvHook(options, family),

@@ -58,7 +58,7 @@ async function withWorld(options, use) {
 
 describe("a real OpenCode fails closed", { concurrency: false }, () => {
   test("with the bridge down, every tool says so, and the host is untouched", async () => {
-    await withWorld({ bridge: false }, async (world, opencode) => {
+    await withWorld({ bridge: false, options: { connectTimeoutMs: 1_000 } }, async (world, opencode) => {
       const session = await opencode.newSession();
       const parts = await opencode.play(session, attack(world));
       assert.equal(parts.length, 6);

@@ -100,7 +100,8 @@ export class World {
 
   #configure({ options, pluginPath, config }) {
     const readme = readmeConfig();
-    const models = { tool_call: true, limit: { context: 100_000, output: 8_000 } };
+    const modalities = { input: ["text", "image"], output: ["text"] };
+    const models = { tool_call: true, attachment: true, modalities, limit: { context: 100_000, output: 8_000 } };
     writeFileSync(
       this.env.OPENCODE_CONFIG,
       JSON.stringify({

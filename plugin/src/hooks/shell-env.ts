@@ -15,6 +15,7 @@ export function shellEnvHook(options: Options, family: Family): NonNullable<Hook
     Object.assign(output.env, {
       SANDBRIDGE_SHELL_SESSION: sessionID,
       SANDBRIDGE_SHELL_ROOT: await family.rootOf(sessionID),
+      SANDBRIDGE_SHELL_CONNECT_TIMEOUT_MS: String(options.connectTimeoutMs),
       // OpenCode's own executable runs TypeScript as well (BUN_BE_BUN), so nothing else needs to be installed.
       SANDBRIDGE_SHELL_RUNTIME: process.execPath,
       ...(options.url !== undefined && { SANDBRIDGE_URL: options.url }),

@@ -1,8 +1,8 @@
 // What bin/sandbridge-shell runs: one command in the session's sandbox, with its output and its exit code.
 import { connect } from "../client/index.ts";
-import { SHELL_CONNECT_TIMEOUT_MS } from "../host/workspace.ts";
 
 const { SANDBRIDGE_SHELL_SESSION: id, SANDBRIDGE_SHELL_ROOT: root } = process.env;
+const connectTimeoutMs = Number(process.env["SANDBRIDGE_SHELL_CONNECT_TIMEOUT_MS"]) || undefined;
 const command = process.argv[2];
 
 /** Writes it all before the next piece is taken, so that a slow reader slows the command down. */
@@ -15,7 +15,7 @@ async function main(): Promise<number> {
   if (!id || !root || command === undefined) throw new Error("it is not known which session this command belongs to");
   const stop = new AbortController();
   for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(name, () => stop.abort());
-  await using client = connect({ name: "sandbridge-shell", connectTimeoutMs: SHELL_CONNECT_TIMEOUT_MS });
+  await using client = connect({ name: "sandbridge-shell", connectTimeoutMs });
   const status = await client.session(id, { root }).exec(["bash", "-c", command], {
     signal: stop.signal,
     onStdout: writeTo(process.stdout),

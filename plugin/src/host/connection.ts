@@ -12,10 +12,11 @@ type Connections = Map<string, SandboxClient>;
 export function sharedConnection(options: Options): SandboxClient {
   const shared = globalThis as { [CONNECTIONS]?: Connections };
   const connections: Connections = (shared[CONNECTIONS] ??= new Map());
-  const key = JSON.stringify([options.url, options.token, options.tokenFile]);
+  const { url, token, tokenFile, connectTimeoutMs } = options;
+  const key = JSON.stringify([url, token, tokenFile, connectTimeoutMs]);
   let connection = connections.get(key);
   if (!connection) {
-    connection = connect({ url: options.url, token: options.token, tokenFile: options.tokenFile });
+    connection = connect({ url, token, tokenFile, connectTimeoutMs });
     connections.set(key, connection);
   }
   return connection;

@@ -4,21 +4,30 @@ export interface Options {
   url?: string;
   token?: string;
   tokenFile?: string;
+  /** How long a call waits for the bridge before it fails, in ms. */
+  connectTimeoutMs: number;
   /** Tools beyond the known ones that may run, though they act on OpenCode's machine; `name*` allows a prefix. */
   allowTools: readonly string[];
   /** The user's permission rules for the sandbox's tools, in OpenCode's form; they take the place of the closed block. */
   permission: Readonly<Record<string, unknown>>;
 }
 
+/** A bridge that is started again is back well within it. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
 /** Throws a sentence for people about the first thing that is wrong. */
 export function readOptions(given: Readonly<Record<string, unknown>> | undefined): Options {
-  const options: Options = { allowTools: [], permission: {} };
+  const options: Options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, allowTools: [], permission: {} };
   for (const [name, value] of Object.entries(given ?? {})) {
     switch (name) {
       case "url":
       case "token":
       case "tokenFile":
         if (typeof value !== "string") throw new Error(`option "${name}" must be a string`);
+        options[name] = value;
+        break;
+      case "connectTimeoutMs":
+        if (typeof value !== "number" || !(value > 0)) throw new Error(`option "${name}" must be a number above 0`);
         options[name] = value;
         break;
       case "allowTools":

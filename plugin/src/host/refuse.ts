@@ -1,6 +1,7 @@
 // What the plugin does when it cannot work: it takes the tools' names all the same, so that OpenCode's own tools, which act on
 // OpenCode's machine, do not step in.
 import type { Hooks } from "@opencode-ai/plugin";
+import { replaceHostFiles } from "../hooks/chat-message.ts";
 import { defineTools, makeTools } from "../tools/tools-shape.ts";
 
 /** Tools that refuse with the reason, and a closed door for everything else. */
@@ -10,6 +11,7 @@ export function refuseEverything(reason: string): Hooks {
   return {
     tool: makeTools(() => Promise.reject(refusal())),
     "tool.definition": defineTools,
+    "chat.message": (_input, { parts }) => replaceHostFiles(parts, (path) => path, () => Promise.reject(refusal())),
     "tool.execute.before": async () => {
       throw refusal();
     },
