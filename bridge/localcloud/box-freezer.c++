@@ -101,15 +101,8 @@ kj::Promise<void> thawCgroup(const BoxRecord& record, kj::Timer& timer) {
   }
 }
 
-kj::Promise<void> removeCgroups(kj::Vector<BoxRecord::Group> groups, kj::Timer& timer) {
-  for (int attempt = 0; attempt < 100 && groups.size() > 0; attempt++) {
-    if (attempt > 0) co_await timer.afterDelay(attempt * 2 * kj::MILLISECONDS);
-    kj::Vector<BoxRecord::Group> left;
-    for (auto& group : groups) {
-      if (rmdir(group.folder.cStr()) < 0 && errno == EBUSY) left.add(kj::mv(group));
-    }
-    groups = kj::mv(left);
-  }
+void thawGroup(kj::StringPtr folder, bool v2) {
+  setFrozen(BoxRecord::Group{kj::str(folder), v2, true}, false);
 }
 
 }  // namespace sandbridge::localcloud

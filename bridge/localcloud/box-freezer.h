@@ -15,7 +15,7 @@ bool hasCgroupFreezer(const BoxRecord& record);
 kj::Promise<void> freezeCgroup(const BoxRecord& record, kj::Timer& timer);
 kj::Promise<void> thawCgroup(const BoxRecord& record, kj::Timer& timer);
 
-// The groups of an ended box. A few tries: the kernel lets go of them a little after the last process.
-kj::Promise<void> removeCgroups(kj::Vector<BoxRecord::Group> groups, kj::Timer& timer);
+// Without waiting or proof, whatever the group holds.
+void thawGroup(kj::StringPtr folder, bool v2);
 
 }  // namespace sandbridge::localcloud

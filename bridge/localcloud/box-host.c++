@@ -88,7 +88,7 @@ void inspectIds(BoxHost& host) {
 
 // Whether groups can be made here; leaves nothing behind.
 bool canMakeGroup(kj::StringPtr folder) {
-  auto trial = kj::str(folder, "/sandbridge-trial-", getpid());
+  auto trial = kj::str(folder, '/', GROUP_PREFIX, "trial-", getpid());
   if (mkdir(trial.cStr(), 0755) < 0) return false;
   rmdir(trial.cStr());
   return true;
@@ -199,7 +199,7 @@ kj::Vector<Cgroup> cgroupsFor(const BoxHost& host, const BoxSpec& spec, kj::Stri
   auto quota = kj::max(1000, static_cast<int64_t>(spec.cpus * 100000));
   for (auto& controller : host.controllers) {
     Cgroup cgroup;
-    cgroup.folder = kj::str(controller.folder, "/sandbridge-", instance);
+    cgroup.folder = kj::str(controller.folder, '/', GROUP_PREFIX, instance);
     auto limit = [&](kj::StringPtr file, kj::String value) {
       cgroup.limits.add(CgroupLimit{kj::str(file), kj::mv(value)});
     };

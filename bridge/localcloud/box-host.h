@@ -25,6 +25,9 @@ struct BoxHost {
   kj::String bootId;
 };
 
+// Every group that a server makes is called so.
+constexpr kj::StringPtr GROUP_PREFIX = "sandbridge-"_kj;
+
 // Throws FAILED, saying what is missing, when no box could be isolated here.
 BoxHost inspectHost();
 

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "box-control.h"
 #include "box-freezer.h"
+#include "box-groups.h"
 #include "box-host.h"
 #include "box-image.h"
 #include "box-launch.h"
@@ -178,9 +179,7 @@ class BoxImpl final : public Box {
     if (late != nullptr) {
       throwError(ErrorKind::FAILED, "the sandbox's processes did not end within a minute");
     }
-    if (record.state == "stopped") co_return;
-    setState("stopped");
-    host->tasks.add(removeCgroups(groupsOf(record), host->timer));
+    if (record.state != "stopped") setState("stopped");
   }
 
   kj::Promise<void> onEnd() override { return ended.addBranch(); }
@@ -202,6 +201,7 @@ class BoxImpl final : public Box {
       co_await observer.whenBecomesReadable();
     }
     collect(pidfd);  // it is our child when nobody else above us collects
+    host->tasks.add(removeCgroups(groupsOf(record), host->timer));
   }
 
   void setState(kj::StringPtr state) {
@@ -541,6 +541,7 @@ kj::Promise<kj::Own<Boxes>> newBoxes(kj::AsyncIoContext& io, kj::StringPtr dirPa
   for (kj::StringPtr name : {"boxes"_kj, "trash"_kj, "layers"_kj}) {
     makeFolder(kj::str(dir, '/', name));
   }
+  sweepCgroups(host->facts);
   auto layers = kj::str(dir, "/layers");
   host->skeleton = makeSkeleton(host->facts, layers);
 

@@ -41,6 +41,10 @@ constexpr unsigned long REC = 16384, PRIVATE = 1 << 18;
 // The daemon answers within this, or the start has failed.
 constexpr int READY_TIMEOUT_MS = 8000;
 
+// The daemon's priority, where we may raise it: it answers, and can be asked to stop the commands, however many of them
+// want the processor. They run at the ordinary one (daemon/spawn.c++).
+constexpr int DAEMON_NICE = -15;
+
 int bindSocket(const char* name) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) failStep("socket");
@@ -215,8 +219,13 @@ struct Descriptors {
   failStep("start the daemon (is vm.memfd_noexec=2 set?)");
 }
 
-// slirp4netns for the box's network namespace. Returns once the network is up.
-pid_t startNetwork(pid_t box, int exitFd) {
+struct Network {
+  pid_t helper = -1;
+  int ready = -1;
+};
+
+// slirp4netns for the box's network namespace. It works while the box's mounts are made: see waitForNetwork().
+Network startNetwork(pid_t box, int exitFd) {
   int ready[2];
   if (pipe2(ready, O_CLOEXEC) < 0) failStep("pipe");
   bool root = geteuid() == 0;
@@ -250,16 +259,19 @@ pid_t startNetwork(pid_t box, int exitFd) {
     _exit(127);
   }
   close(ready[1]);
-  pollfd wait = {ready[0], POLLIN, 0};
+  return Network{child, ready[0]};
+}
+
+// The first command must find the network up.
+void waitForNetwork(const Network& network) {
+  pollfd wait = {network.ready, POLLIN, 0};
   char byte;
-  bool up = poll(&wait, 1, READY_TIMEOUT_MS) > 0 && read(ready[0], &byte, 1) == 1;
-  close(ready[0]);
+  bool up = poll(&wait, 1, READY_TIMEOUT_MS) > 0 && read(network.ready, &byte, 1) == 1;
   if (!up) {
-    kill(child, SIGKILL);
+    kill(network.helper, SIGKILL);
     errno = ETIMEDOUT;
     failStep("slirp4netns did not bring the network up");
   }
-  return child;
 }
 
 void sendResult(int fd, kj::StringPtr text, int attached) {
@@ -309,12 +321,12 @@ int launch(const LaunchSpec& spec, kj::String& report) {
   fds.image = open("/proc/self/exe", O_PATH | O_CLOEXEC);
   if (fds.image < 0) failStep("open the daemon's image");
 
-  int go[2], status[2], network[2] = {-1, -1};
+  int go[2], status[2], networkExit[2] = {-1, -1};
   if (pipe2(go, O_CLOEXEC) < 0 || pipe2(status, O_CLOEXEC) < 0) failStep("pipe");
-  if (spec.internet && pipe2(network, O_CLOEXEC) < 0) failStep("pipe");
+  if (spec.internet && pipe2(networkExit, O_CLOEXEC) < 0) failStep("pipe");
   fds.go = go[0];
   fds.status = status[1];
-  fds.network = network[1];
+  fds.network = networkExit[1];
 
   if (spec.range) {
     // Mounts live in this namespace only, so there is nothing to unmount, whatever happens.
@@ -352,11 +364,15 @@ int launch(const LaunchSpec& spec, kj::String& report) {
   close(fds.lock);
   close(fds.go);
   close(fds.status);
-  if (network[1] >= 0) close(network[1]);
+  if (networkExit[1] >= 0) close(networkExit[1]);
+
+  setpriority(PRIO_PROCESS, child, DAEMON_NICE);  // a plain user may not, and goes without
 
   bool writable = false;
   try {
     mapIds(spec, child);
+    Network network;
+    if (spec.internet) network = startNetwork(child, networkExit[0]);
     if (spec.range) {
       int userNamespace = open(kj::str("/proc/", child, "/ns/user").cStr(), O_RDONLY | O_CLOEXEC);
       if (userNamespace < 0) failStep("open the user namespace");
@@ -368,7 +384,7 @@ int launch(const LaunchSpec& spec, kj::String& report) {
       failStep("find the pid namespace");
     }
     if (write(go[1], "g", 1) != 1) failStep("go");
-    if (spec.internet) startNetwork(child, network[0]);
+    if (spec.internet) waitForNetwork(network);
 
     // "ready", or the child's own failure.
     char text[1024];

@@ -77,7 +77,7 @@ class Sandbox final : public kj::Refcounted {
   void begin(kj::Promise<void> promise);
   void hold(kj::Own<Box> box);
   void markTerminated(kj::StringPtr reason);
-  void saveOrWarn();
+  void saveOrWarn(RecordStore::Sync sync = RecordStore::Sync::NOW);
   kj::Duration timeout() const;
   bool isCleanedUp() const { return cleanedUp; }
   bool cleanedUp = false;
@@ -113,6 +113,7 @@ class Registry final : private kj::TaskSet::ErrorHandler {
   Boxes& boxes;
   RecordStore& store;
   kj::HashMap<kj::String, kj::Own<Sandbox>> sandboxes;
+  bool toldOfDisk = false;
   kj::TaskSet tasks;  // last
 
   Sandbox& insert(SandboxRecord record);

@@ -220,7 +220,7 @@ RecordStore::Loaded RecordStore::load() {
   }
 }
 
-void RecordStore::save(const SandboxRecord& record) {
+void RecordStore::save(const SandboxRecord& record, Sync sync) {
   auto path = pathOf(record.id);
   auto temporary = kj::str(dir, '/', record.id, TEMPORARY_SUFFIX);
   auto text = serialize(record);
@@ -231,10 +231,12 @@ void RecordStore::save(const SandboxRecord& record) {
     kj::AutoCloseFd closer(fd);
     KJ_ON_SCOPE_FAILURE(unlink(temporary.cStr()));
     kj::FdOutputStream(fd).write(text.begin(), text.size());
-    KJ_SYSCALL(fdatasync(fd), temporary);
+    if (sync == Sync::NOW) {
+      KJ_SYSCALL(fdatasync(fd), temporary);
+    }
   }
   KJ_SYSCALL(rename(temporary.cStr(), path.cStr()), path);
-  syncDirectory(dir);
+  if (sync == Sync::NOW) syncDirectory(dir);
 }
 
 void RecordStore::remove(kj::StringPtr id) {

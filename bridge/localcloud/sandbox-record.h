@@ -54,9 +54,11 @@ class RecordStore {
   // Everything on disk; leftovers of writes that never finished are removed.
   Loaded load();
 
-  // Durable when it returns (about 0.3 ms on ext4, which is why it may block the loop). Throws on a full disk, and then the
-  // old record is intact.
-  void save(const SandboxRecord& record);
+  // NOW: durable when it returns (0.3 ms on an idle disk, 20 ms on a busy one, and the loop waits). LATER: the next server
+  // finds it even after kill -9, but a power failure within the half minute after it may take it back: enough for a
+  // sandbox's start, whose files are not durable either. Throws on a full disk, and then the old record is intact.
+  enum class Sync { NOW, LATER };
+  void save(const SandboxRecord& record, Sync sync = Sync::NOW);
   void remove(kj::StringPtr id);
 
  private:

@@ -2,6 +2,7 @@
 // Real boxes in a temporary directory, and a small HTTP client for the daemon in them.
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -27,12 +28,17 @@ class TemporaryFolder {
     path = kj::str(name);
   }
   ~TemporaryFolder() noexcept(false) {
-    nftw(
-        path.cStr(),
-        [](const char* name, const struct stat*, int type, FTW*) {
-          return type == FTW_DP ? rmdir(name) : unlink(name);
-        },
-        16, FTW_DEPTH | FTW_PHYS);
+    // A sweeper of removed boxes may still be at work in it.
+    for (int i = 0; i < 1000 && access(path.cStr(), F_OK) == 0; i++) {
+      if (i > 0) usleep(10000);
+      nftw(
+          path.cStr(),
+          [](const char* name, const struct stat*, int type, FTW*) {
+            if ((type == FTW_DP ? rmdir(name) : unlink(name)) == 0) return 0;
+            return errno == ENOENT || errno == ENOTEMPTY ? 0 : -1;
+          },
+          16, FTW_DEPTH | FTW_PHYS);
+    }
   }
   kj::String path;
 };

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -206,6 +207,30 @@ TEST_CASE("a box cannot have more processes than its limit, and its daemon still
   box->end().wait(f.scope);
 }
 
+TEST_CASE("commands that want every processor keep the daemon neither from answering nor from its end") {
+  Fixture f;
+  auto box = f.start("hungry");
+  auto inode = namespaceOf(*box, f.scope);
+  CHECK(line(*box, f.scope, "nice") == "0");
+  if (geteuid() == 0) {
+    // What makes it so: the daemon goes first. A plain user's box has the kernel's fairness between sessions only.
+    int daemons = 0;
+    for (pid_t pid : processesOf(inode)) daemons += getpriority(PRIO_PROCESS, pid) < 0;
+    CHECK(daemons == 1);
+  }
+  // Each child fails to fork most of the time, which takes more of the kernel than a mere loop.
+  run(*box, f.scope, "perl -e 'for (1..300) { fork or last } fork while 1' >/dev/null 2>&1 &");
+  auto& timer = f.io.provider->getTimer();
+  for (int i = 0; i < 5; i++) {
+    auto connection = timer.timeoutAfter(20 * kj::SECONDS, box->connect()).wait(f.scope);
+    auto answer = timer.timeoutAfter(20 * kj::SECONDS, ask(kj::mv(connection), kj::HttpMethod::GET,
+                                                           kj::str("/api/v1/health"))).wait(f.scope);
+    CHECK(answer.status == 200);
+  }
+  timer.timeoutAfter(30 * kj::SECONDS, box->end()).wait(f.scope);
+  CHECK(processesOf(inode).size() == 0);
+}
+
 TEST_CASE("a removed box leaves no file, whatever modes it gave its folders") {
   Fixture f;
   auto box = f.start("gone");
@@ -293,6 +318,16 @@ TEST_CASE("a box whose folder is deleted under it ends by itself") {
   Fixture f;
   auto box = f.start("orphan");
   KJ_SYSCALL(unlink(kj::str(f.folder.path, "/boxes/orphan/lock").cStr()));
+  f.io.provider->getTimer().timeoutAfter(30 * kj::SECONDS, box->onEnd()).wait(f.scope);
+}
+
+TEST_CASE("a frozen box whose folder is deleted ends when the next server of any directory comes") {
+  Fixture f;
+  auto box = f.start("coldorphan");
+  box->freeze().wait(f.scope);
+  KJ_SYSCALL(unlink(kj::str(f.folder.path, "/boxes/coldorphan/lock").cStr()));
+  TemporaryFolder elsewhere;
+  auto next = newBoxes(f.io, elsewhere.path).wait(f.scope);
   f.io.provider->getTimer().timeoutAfter(30 * kj::SECONDS, box->onEnd()).wait(f.scope);
 }
 

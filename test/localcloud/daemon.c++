@@ -42,6 +42,8 @@ class Daemon {
     io = kj::heap(kj::setupAsyncIo());
   }
   ~Daemon() {
+    kill(child, SIGSTOP);  // nothing new is started while we look
+    killCommands();
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
   }
@@ -87,6 +89,21 @@ class Daemon {
  private:
   pid_t child;
   kj::Own<kj::AsyncIoContext> io;
+
+  // No namespace ends them with the daemon here. Each command leads a group of its own.
+  void killCommands() {
+    DIR* proc = opendir("/proc");
+    while (dirent* entry = readdir(proc)) {
+      FILE* file = fopen(kj::str("/proc/", entry->d_name, "/stat").cStr(), "re");
+      if (file == nullptr) continue;
+      int pid, parent;
+      if (fscanf(file, "%d (%*[^)]) %*c %d", &pid, &parent) == 2 && parent == child) {
+        kill(-pid, SIGKILL);
+      }
+      fclose(file);
+    }
+    closedir(proc);
+  }
 
   int listenAt(kj::StringPtr name) {
     int fd;

@@ -179,6 +179,7 @@ Prepared prepare(const Command& command) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   umask(022);
+  setpriority(PRIO_PROCESS, 0, 0);  // the daemon's own may be raised
   rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = kj::min(files.rlim_max, OPEN_FILES);
