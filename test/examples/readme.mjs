@@ -91,6 +91,7 @@ function runOpenCode(name, plugin) {
         env: {
           ...environment,
           HOME: home,
+          PWD: project, // which OpenCode believes more than its working directory
           SANDBRIDGE_TOKEN_FILE: join(stateHome, "sandbridge/token"),
           OPENCODE_DISABLE_AUTOUPDATE: "1",
           OPENCODE_DISABLE_MODELS_FETCH: "1",
