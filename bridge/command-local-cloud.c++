@@ -5,6 +5,7 @@
 #include "base/coroutine.h"
 #include "base/log.h"
 #include "localcloud/local-cloud.h"
+#include "shaping-options.h"
 
 #include <kj/async-unix.h>
 
@@ -30,6 +31,8 @@ class LocalCloudCommand {
           directory = kj::str(value);
           return true;
         }, "<dir>", "Where the sandboxes are kept. Default: $XDG_STATE_HOME/sandbridge/local-cloud.")
+        .addOptionWithArg({"latency"}, takeLatency(shaping), "<ms>", LATENCY_HELP)
+        .addOptionWithArg({"fault"}, takeFault(shaping), "<spec>", faultText)
         .callAfterParsing([this]() -> kj::MainBuilder::Validity {
           if (directory.size() == 0) directory = kj::str(stateDirectory(), "/local-cloud");
           kj::UnixEventPort::captureChildExit();
@@ -48,10 +51,12 @@ class LocalCloudCommand {
   CommandLine& commandLine;
   kj::StringPtr listen = "127.0.0.1:0";
   kj::String directory;
+  localcloud::Shaping shaping;
+  kj::String faultText = faultHelp();  // the builder keeps no copy
 
   kj::Promise<void> run(kj::AsyncIoContext& io) {
     auto key = environment("TENSORLAKE_API_KEY").orDefault(kj::StringPtr());
-    auto cloud = co_await localcloud::startLocalCloud(io, listen, directory, kj::str(key));
+    auto cloud = co_await localcloud::startLocalCloud(io, listen, directory, kj::str(key), kj::mv(shaping));
     printOut(kj::str("sandbridge local cloud ready ", cloud->url(), " (sandboxes in ", directory, ")\n"));
     co_await cloud->run();
   }

@@ -14,6 +14,7 @@
 #include "rpc/listen-address.h"
 #include "rpc/rpc-service.h"
 #include "sandbox/sessions.h"
+#include "shaping-options.h"
 #include "tensorlake/client.h"
 
 #include <kj/async-unix.h>
@@ -64,6 +65,8 @@ class ServeCommand {
             "How to start OpenCode. Default: opencode.")
         .addOptionWithArg({"plugin"}, set(plugin), "<dir>",
             "The plugin's folder, for --opencode. Default: SANDBRIDGE_PLUGIN, else ../plugin beside this program's folder.")
+        .addOptionWithArg({"latency"}, takeLatency(shaping), "<ms>", LATENCY_HELP)
+        .addOptionWithArg({"fault"}, takeFault(shaping), "<spec>", faultText)
         .callAfterParsing([this]() { return run(); })
         .build();
   }
@@ -78,6 +81,8 @@ class ServeCommand {
   bool opencode = false;
   kj::StringPtr opencodeCommand = "opencode";
   kj::StringPtr plugin;
+  localcloud::Shaping shaping;
+  kj::String faultText = faultHelp();  // the builder keeps no copy
 
   kj::Function<kj::MainBuilder::Validity(kj::StringPtr)> set(kj::StringPtr& target) {
     return [&target](kj::StringPtr value) -> kj::MainBuilder::Validity {
@@ -101,6 +106,9 @@ class ServeCommand {
     bool hasKey = environment("TENSORLAKE_API_KEY") != nullptr || environment("TENSORLAKE_PAT") != nullptr;
     if (tensorlake && !hasKey) {
       return "--tensorlake needs a key: set TENSORLAKE_API_KEY, or leave the option out for local sandboxes";
+    }
+    if (!shaping.isNone() && (tensorlake || (hasKey && local == nullptr))) {
+      return "--latency and --fault are for local sandboxes: add --local DIR";
     }
     if (!tensorlake && !hasKey && local == nullptr) local = kj::str(stateDirectory(), "/local");
 
@@ -203,7 +211,8 @@ class ServeCommand {
     tensorlake::Config config;
     KJ_IF_MAYBE(directory, local) {
       auto key = randomToken();
-      bridge.cloud = co_await localcloud::startLocalCloud(io, "127.0.0.1:0", *directory, kj::str(key));
+      bridge.cloud = co_await localcloud::startLocalCloud(io, "127.0.0.1:0", *directory, kj::str(key),
+                                                           kj::mv(shaping));
       bridge.cloudRun = bridge.cloud->run().eagerlyEvaluate(nullptr);
       auto url = kj::str(bridge.cloud->url());
       config = tensorlake::configFromEnvironment([&](kj::StringPtr name) -> kj::Maybe<kj::StringPtr> {

@@ -6,6 +6,7 @@
 #include "localcloud/box.h"
 #include "localcloud/control-plane.h"
 #include "localcloud/data-plane-proxy.h"
+#include "localcloud/shaping-service.h"
 #include "net/http-server.h"
 
 #include <kj/debug.h>
@@ -170,17 +171,20 @@ class Service final : public kj::HttpService {
 class LocalCloudImpl final : public LocalCloud {
  public:
   LocalCloudImpl(kj::Own<Boxes> boxesParam, kj::Timer& timer, kj::Own<kj::ConnectionReceiver> portParam,
-                 kj::String dir, kj::String urlParam, kj::String apiKey)
+                 kj::String dir, kj::String urlParam, kj::String apiKey, Shaping shaping)
       : timer(timer), boxes(kj::mv(boxesParam)), store(kj::str(dir, "/sandboxes")),
         registry(timer, *boxes, store), port(kj::mv(portParam)), ownUrl(kj::mv(urlParam)),
-        service(timer, registry, ownUrl, kj::mv(apiKey)) {}
+        service(timer, registry, ownUrl, kj::mv(apiKey)) {
+    if (!shaping.isNone()) shaped = newShapingService(service, service.headerTable(), timer, kj::mv(shaping));
+  }
 
   kj::Promise<void> adopt() { return registry.adopt(); }
 
   kj::StringPtr url() override { return ownUrl; }
 
   kj::Promise<void> run() override {
-    return serveHttp(*port, timer, service.headerTable(), service);
+    kj::HttpService& outer = shaped.get() == nullptr ? static_cast<kj::HttpService&>(service) : *shaped;
+    return serveHttp(*port, timer, service.headerTable(), outer);
   }
 
  private:
@@ -191,22 +195,24 @@ class LocalCloudImpl final : public LocalCloud {
   kj::Own<kj::ConnectionReceiver> port;
   kj::String ownUrl;
   Service service;
+  kj::Own<kj::HttpService> shaped;
 };
 
 }  // namespace
 
 kj::Promise<kj::Own<LocalCloud>> startLocalCloud(kj::AsyncIoContext& io, kj::StringPtr address,
-                                                 kj::StringPtr dir, kj::String apiKey) {
+                                                 kj::StringPtr dir, kj::String apiKey, Shaping shaping) {
   parseListenAddress(address);  // before anything is made
   auto keptAddress = kj::heapString(address);
   auto keptDir = kj::heapString(dir);
   RecordStore made(kj::str(dir, "/sandboxes"));  // makes the parent, too
   auto boxes = co_await newBoxes(io, kj::str(keptDir, "/boxes"));
-  co_return co_await startLocalCloud(io, kj::mv(boxes), keptAddress, keptDir, kj::mv(apiKey));
+  co_return co_await startLocalCloud(io, kj::mv(boxes), keptAddress, keptDir, kj::mv(apiKey), kj::mv(shaping));
 }
 
 kj::Promise<kj::Own<LocalCloud>> startLocalCloud(kj::AsyncIoContext& io, kj::Own<Boxes> boxes,
-                                                 kj::StringPtr address, kj::StringPtr dir, kj::String apiKey) {
+                                                 kj::StringPtr address, kj::StringPtr dir, kj::String apiKey,
+                                                 Shaping shaping) {
   auto listen = parseListenAddress(address);
   auto keptDir = kj::heapString(dir);
   // 127.0.0.1 under both names: what "localhost" is elsewhere differs.
@@ -214,7 +220,7 @@ kj::Promise<kj::Own<LocalCloud>> startLocalCloud(kj::AsyncIoContext& io, kj::Own
   auto port = resolved->listen();
   auto url = kj::str("http://", listen.host, ':', port->getPort());
   auto cloud = kj::heap<LocalCloudImpl>(kj::mv(boxes), io.provider->getTimer(), kj::mv(port), kj::mv(keptDir),
-                                        kj::mv(url), kj::mv(apiKey));
+                                        kj::mv(url), kj::mv(apiKey), kj::mv(shaping));
   // Connections wait in the backlog until run().
   co_await cloud->adopt();
   co_return kj::Own<LocalCloud>(kj::mv(cloud));

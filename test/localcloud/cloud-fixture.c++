@@ -148,9 +148,19 @@ void Cloud::stop() {
 
 void Cloud::restart() {
   stop();
-  cloud = startLocalCloud(io, newFakeBoxes(io, machine), "127.0.0.1:0", dir.c_str(), kj::str(apiKey))
+  Shaping shaping;
+  shaping.latency = latency;
+  for (auto& spec: faults) shaping.faults.add(parseFault(spec.c_str()));
+  cloud = startLocalCloud(io, newFakeBoxes(io, machine), "127.0.0.1:0", dir.c_str(), kj::str(apiKey),
+                          kj::mv(shaping))
               .wait(io.waitScope);
   running = cloud->run().eagerlyEvaluate([](kj::Exception&& e) { KJ_LOG(ERROR, "the cloud stopped", e); });
+}
+
+void Cloud::shape(std::vector<std::string> faultsParam, kj::Duration latencyParam) {
+  faults = kj::mv(faultsParam);
+  latency = latencyParam;
+  restart();
 }
 
 uint16_t Cloud::port() {

@@ -85,6 +85,8 @@ struct Cloud {
   // Stops the server, as kill -9 would, and starts another on the same records and boxes.
   void restart();
   void stop();
+  // The same, with these faults and this latency from now on.
+  void shape(std::vector<std::string> faults, kj::Duration latency = 0 * kj::SECONDS);
 
   Reply call(kj::HttpMethod method, const std::string& path, const std::string& body = "",
              Options options = {});
@@ -117,6 +119,8 @@ struct Cloud {
 
  private:
   kj::String apiKey;
+  std::vector<std::string> faults;
+  kj::Duration latency = 0 * kj::SECONDS;
   kj::HttpHeaderTable clientTable;
   kj::HttpHeaderTable::Builder daemonBuilder;
   kj::Own<kj::HttpHeaderTable> daemonTable;
