@@ -1,6 +1,7 @@
 #include "sandbox/process.h"
 
 #include "base/error.h"
+#include "base/log.h"
 
 namespace sandbridge {
 
@@ -16,6 +17,9 @@ constexpr kj::Duration QUIET_TIMEOUT = 30 * kj::SECONDS;
 constexpr kj::Duration LEFTOVER_TIMEOUT = 5 * kj::SECONDS;
 // TensorLake suspends what looks idle; a long quiet command must not.
 constexpr kj::Duration KEEP_AWAKE = 100 * kj::SECONDS;
+// How often, and after which pauses, a command is ordered to end while the orders get lost.
+constexpr unsigned END_ATTEMPTS = 6;
+constexpr kj::Duration END_PAUSE = 200 * kj::MILLISECONDS;
 // A finished stream is read to its end, so that its connection can be used again.
 constexpr kj::Duration DRAIN_TIMEOUT = 2 * kj::SECONDS;
 
@@ -31,11 +35,21 @@ kj::Promise<void> drain(kj::Own<ProcessEvents> events, kj::Timer& timer) {
   }
 }
 
+// Unlike other commands, this one can be sent twice.
 kj::Promise<void> endGroup(kj::Own<SandboxUse> use, kj::Timer& timer, uint32_t group) {
-  try {
-    co_await runQuietly(kj::mv(use), timer, endRequest(group));
-  } catch (kj::Exception& e) {
-    KJ_LOG(WARNING, "a command that nobody waits for could not be ended", textOf(e));
+  for (unsigned attempt = 1;; ++attempt) {
+    try {
+      co_await runQuietly(use->addRef(), timer, endRequest(group));
+      co_return;
+    } catch (kj::Exception& e) {
+      auto kind = kindOf(e);
+      bool again = kind == ErrorKind::INTERRUPTED || kind == ErrorKind::UNAVAILABLE;
+      if (!again || attempt == END_ATTEMPTS) {
+        logWarning("a command that nobody waits for could not be ended: ", textOf(e));
+        co_return;
+      }
+    }
+    co_await timer.afterDelay(attempt * END_PAUSE);
   }
 }
 
@@ -295,9 +309,15 @@ class Launch {
 kj::Promise<void> launch(SandboxAccess& access, kj::Own<Launch> launch,
                          kj::Own<kj::PromiseFulfiller<kj::Own<WorkspaceProcess>>> fulfiller) {
   try {
-    auto process = co_await access.timer().timeoutAfter(
-        LAUNCH_TIMEOUT,
-        withSandbox(access, [&launch = *launch](SandboxUse& use) { return launch.start(use); }));
+    auto late = access.timer().afterDelay(LAUNCH_TIMEOUT).then(
+        []() -> kj::Promise<kj::Own<WorkspaceProcess>> {
+          return makeError(ErrorKind::INTERRUPTED,
+                           kj::str("the command did not start within ", LAUNCH_TIMEOUT / kj::SECONDS,
+                                   " s. Whether it still starts is not known."));
+        });
+    auto process =
+        co_await withSandbox(access, [&launch = *launch](SandboxUse& use) { return launch.start(use); })
+            .exclusiveJoin(kj::mv(late));
     // Else nobody waits any more: its destructor kills it.
     if (fulfiller->isWaiting()) fulfiller->fulfill(kj::mv(process));
   } catch (kj::Exception& e) {

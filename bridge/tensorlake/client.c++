@@ -2,6 +2,7 @@
 
 #include "base/coroutine.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "tensorlake/data-plane.h"
 #include "tensorlake/messages.h"
 #include "tensorlake/transport.h"
@@ -16,8 +17,9 @@ constexpr kj::Duration LIFECYCLE_TIMEOUT = 300 * kj::SECONDS;
 constexpr kj::Duration ANSWER_SLACK = 10 * kj::SECONDS;
 constexpr kj::Duration FIRST_POLL = 20 * kj::MILLISECONDS;
 constexpr kj::Duration MAX_POLL = 500 * kj::MILLISECONDS;
-// How long a creation whose answer was lost may take to show up by its name.
-constexpr kj::Duration APPEAR_TIMEOUT = 15 * kj::SECONDS;
+// How long a creation whose answer was lost may take to show up by its name before it is asked for
+// again.
+constexpr kj::Duration APPEAR_TIMEOUT = 5 * kj::SECONDS;
 // Far above any account's size: ends a server's endless chain of pages.
 constexpr unsigned MAX_PAGES = 10000;
 
@@ -57,29 +59,34 @@ class ClientImpl final : public Client {
 
   kj::Promise<Sandbox> create(CreateRequest request) override {
     auto name = kj::heapString(request.name);
-    auto call = lifecycle("POST", wire::SANDBOXES, kj::str("create the sandbox"));
-    call.effect = Effect::ONCE;
-    call.json(toJson(request, config));
-    // A creation that took too long is answered 504 with the sandbox that came too late.
-    call.alsoAccept = 504;
 
     kj::Maybe<Sandbox> created;
     kj::Maybe<kj::Exception> error;
     bool late = false;
-    try {
-      auto answer = co_await transport.fetch(kj::mv(call));
-      late = answer.status == 504;
-      created = parseSandbox(answer.body.asChars());
-    } catch (kj::Exception& e) {
-      error = kj::mv(e);
-    }
+    for (bool first = true;; first = false) {
+      auto call = lifecycle("POST", wire::SANDBOXES, kj::str("create the sandbox"));
+      call.effect = Effect::ONCE;
+      call.json(toJson(request, config));
+      // A creation that took too long is answered 504 with the sandbox that came too late.
+      call.alsoAccept = 504;
+      try {
+        auto answer = co_await transport.fetch(kj::mv(call));
+        late = answer.status == 504;
+        created = parseSandbox(answer.body.asChars());
+        break;
+      } catch (kj::Exception& e) {
+        error = kj::mv(e);
+      }
 
-    KJ_IF_MAYBE (e, error) {
-      auto failure = failureOf(*e);
-      bool mayExist = late || kindOf(*e) == ErrorKind::INTERRUPTED || failure.status == 409;
-      if (!mayExist || name.size() == 0) kj::throwFatalException(kj::mv(*e));
-      KJ_IF_MAYBE (found, co_await appear(kj::mv(name))) co_return kj::mv(*found);
-      kj::throwFatalException(kj::mv(*e));
+      auto& e = KJ_ASSERT_NONNULL(error);
+      bool lost = late || kindOf(e) == ErrorKind::INTERRUPTED;
+      bool mayExist = lost || failureOf(e).status == 409;
+      if (!mayExist || name.size() == 0) kj::throwFatalException(kj::mv(e));
+      KJ_IF_MAYBE (found, co_await appear(kj::heapString(name))) co_return kj::mv(*found);
+      // Once more, since nothing has come of it: had it only been slow, the name would be refused.
+      if (!lost || !first) kj::throwFatalException(kj::mv(e));
+      error = nullptr;
+      late = false;
     }
 
     auto& sandbox = KJ_ASSERT_NONNULL(created);
@@ -265,7 +272,7 @@ class ClientImpl final : public Client {
     try {
       co_await remove(kj::mv(id));
     } catch (kj::Exception& e) {
-      KJ_LOG(WARNING, "a sandbox that did not start could not be removed", textOf(e));
+      logWarning("a sandbox that did not start could not be removed: ", textOf(e));
     }
   }
 };

@@ -32,10 +32,11 @@ kj::Maybe<kj::Duration> retryDelay(Effect effect, const Outcome& outcome, unsign
   // A sandbox that does not run will not by waiting: its owner has to resume it.
   if (outcome.code == wire::SANDBOX_NOT_RUNNING) return nullptr;
 
-  bool again = !outcome.sent || failedBeforeForwarding(outcome);
+  // A rate limit's refusal comes before anything is done.
+  bool again = !outcome.sent || failedBeforeForwarding(outcome) || outcome.status == 429;
   if (effect == Effect::IDEMPOTENT) {
-    again = again || outcome.status == 0 || outcome.status == 429 || outcome.status == 502 ||
-            outcome.status == 503 || outcome.status == 504;
+    again = again || outcome.status == 0 || outcome.status == 502 || outcome.status == 503 ||
+            outcome.status == 504;
   }
   if (!again) return nullptr;
 
