@@ -14,7 +14,12 @@ export class OpenCode {
       name: "opencode",
       timeoutMs: 60_000,
     });
-    const opencode = new OpenCode(child);
+    return await OpenCode.at(child.match[1], child);
+  }
+
+  /** The server at `url`, which ends with the process `child`. */
+  static async at(url, child) {
+    const opencode = new OpenCode(url, child);
     try {
       await opencode.#follow();
     } catch (error) {
@@ -24,9 +29,9 @@ export class OpenCode {
     return opencode;
   }
 
-  constructor(child) {
+  constructor(url, child) {
+    this.url = url;
     this.child = child;
-    this.url = child.match[1];
     /** Every event so far. */
     this.events = [];
     this.ending = new AbortController();

@@ -9,7 +9,7 @@ import { Child, run } from "./processes.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const binary = process.env.SANDBRIDGE_BINARY ?? join(root, "build/sandbridge");
-const opencode =
+export const opencode =
   process.env.OPENCODE_COMMAND ?? join(root, "examples/opencode/node_modules/.bin/opencode");
 export const plugin = join(root, "plugin");
 
@@ -22,12 +22,12 @@ export function readmeConfig() {
 export class World {
   /**
    * `options` are the plugin's; `pluginPath` stands for the plugin itself; `bridge: false` starts none, though the plugin looks
-   * for one; `config` is added to README.md's configuration.
+   * for one; `config` is added to README.md's configuration. With `front`, the bridge runs OpenCode itself, with its own options.
    */
-  static async start({ options = {}, pluginPath = plugin, bridge = true, config = {}, serve = true } = {}) {
+  static async start({ options = {}, pluginPath = plugin, bridge = true, config = {}, serve = true, front = false } = {}) {
     const world = new World();
     try {
-      await world.#begin({ options, pluginPath, bridge, config, serve });
+      await world.#begin({ options, pluginPath, bridge, config, serve, front });
     } catch (error) {
       await world.stop();
       throw error;
@@ -75,7 +75,7 @@ export class World {
     writeFileSync(join(folder, "package-lock.json"), JSON.stringify({ packages: { "": { dependencies } } }));
   }
 
-  async #begin({ options, pluginPath, bridge, config, serve }) {
+  async #begin({ options, pluginPath, bridge, config, serve, front }) {
     const model = new URL("../../examples/opencode/scripted-model.mjs", import.meta.url);
     const arguments_ = [fileURLToPath(model), "--port", "0", "--log", this.requestLog];
     this.model = await Child.start(process.execPath, arguments_, {
@@ -83,6 +83,7 @@ export class World {
       ready: /^listening \d+ (http:.*)$/,
       name: "scripted model",
     });
+    if (front) return await this.#startFront();
     if (bridge) {
       await this.startBridge();
     } else {
@@ -98,6 +99,14 @@ export class World {
     this.opencode = await OpenCode.start(opencode, this);
   }
 
+  /** Starts a bridge with an OpenCode of its own behind it, which `opencode` then talks to through the bridge's address. */
+  async #startFront() {
+    this.#configure({ config: {} });
+    await this.startBridge("--opencode", "--opencode-command", opencode, "--plugin", plugin);
+    this.opencode = await OpenCode.at(`http://${this.bridgeAddress}`, this.bridge);
+  }
+
+  /** Without `pluginPath`, for a bridge's OpenCode: the bridge adds the plugin and its rules. */
   #configure({ options, pluginPath, config }) {
     const readme = readmeConfig();
     const modalities = { input: ["text", "image"], output: ["text"] };
@@ -105,11 +114,10 @@ export class World {
     writeFileSync(
       this.env.OPENCODE_CONFIG,
       JSON.stringify({
-        ...readme,
+        ...(pluginPath && { ...readme, plugin: [[pluginPath, options]] }),
         ...config,
         autoupdate: false,
         share: "disabled",
-        plugin: [[pluginPath, options]],
         model: "scripted/stand-in",
         small_model: "scripted/stand-in",
         enabled_providers: ["scripted"],
@@ -127,13 +135,13 @@ export class World {
   }
 
   /** Starts the bridge, or starts it again on the same address over the same sandboxes. */
-  async startBridge() {
+  async startBridge(...more) {
     const address = this.bridgeAddress ?? "127.0.0.1:0";
     const local = join(this.directory, "local");
     this.bridge = await Child.start(
       binary,
-      ["serve", "--listen", address, "--local", local, "--token-file", this.tokenFile],
-      { env: this.env, ready: /^sandbridge ready ws:\/\/([^/]+)\/rpc/, name: "bridge" },
+      ["serve", "--listen", address, "--local", local, "--token-file", this.tokenFile, ...more],
+      { env: this.env, ready: /^sandbridge ready ws:\/\/([^/]+)\/rpc/, name: "bridge", timeoutMs: 60_000 },
     );
     this.bridgeAddress = this.bridge.match[1];
     this.env.SANDBRIDGE_URL = `ws://${this.bridgeAddress}/rpc`;
