@@ -193,6 +193,10 @@ BoxHost inspectHost() {
   return host;
 }
 
+uint processLimit(const BoxSpec& spec) {
+  return static_cast<uint>(kj::min(8.0, kj::max(1.0, spec.cpus)) * PROCESSES_PER_CPU);
+}
+
 kj::Vector<Cgroup> cgroupsFor(const BoxHost& host, const BoxSpec& spec, kj::StringPtr instance) {
   kj::Vector<Cgroup> result;
   auto memory = kj::str(static_cast<uint64_t>(spec.memoryMb) << 20);
@@ -207,14 +211,14 @@ kj::Vector<Cgroup> cgroupsFor(const BoxHost& host, const BoxSpec& spec, kj::Stri
       cgroup.v2 = true;
       limit("memory.max", kj::str(memory));
       limit("cpu.max", kj::str(quota, " 100000"));
-      limit("pids.max", kj::str(2048));
+      limit("pids.max", kj::str(processLimit(spec)));
     } else if (controller.name == "memory") {
       limit("memory.limit_in_bytes", kj::str(memory));
     } else if (controller.name == "cpu") {
       limit("cpu.cfs_period_us", kj::str(100000));
       limit("cpu.cfs_quota_us", kj::str(quota));
     } else if (controller.name == "pids") {
-      limit("pids.max", kj::str(2048));
+      limit("pids.max", kj::str(processLimit(spec)));
     } else if (host.hasV2) {
       continue;  // the v2 freezer is the better one
     }

@@ -31,6 +31,12 @@ constexpr kj::StringPtr GROUP_PREFIX = "sandbridge-"_kj;
 // Throws FAILED, saying what is missing, when no box could be isolated here.
 BoxHost inspectHost();
 
+// Processes and threads a box may have. The kernel lets tasks that are inside of it run past the quota of their group and has
+// all of the group wait for it afterwards, the daemon too: 2048 processes that fork on one CPU kept it from answering for
+// 12 s, 500 for one.
+constexpr uint PROCESSES_PER_CPU = 512;
+uint processLimit(const BoxSpec& spec);
+
 // The groups for one box, with its limits.
 kj::Vector<Cgroup> cgroupsFor(const BoxHost& host, const BoxSpec& spec, kj::StringPtr instance);
 

@@ -360,6 +360,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     launch.uidBase = host->facts.uidBase;
     launch.uidCount = host->facts.uidCount;
     launch.internet = spec.internet && host->facts.network;
+    launch.processes = processLimit(spec);
 
     // Whatever ends this before the box runs leaves the folder as it was before.
     bool running = false;

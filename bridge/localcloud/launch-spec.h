@@ -47,7 +47,7 @@ struct LaunchSpec {
   uid_t uidCount = UID_COUNT;
   bool internet = false;
   kj::Vector<Cgroup> cgroups;
-  uint processes = 2048;  // RLIMIT_NPROC, counted inside
+  uint processes = 512;  // RLIMIT_NPROC, counted inside
 
   kj::Array<kj::String> toArguments() const;
   static LaunchSpec fromArguments(kj::ArrayPtr<char*> arguments);

@@ -77,10 +77,11 @@ bool tryWriteText(kj::StringPtr path, kj::StringPtr text) {
   return done;
 }
 
-// Moves this process into the v1 groups, so that the child is born in them, and back afterwards.
-class CgroupVisit {
+// The box's groups. The child is born in the v2 one and moved into the v1 ones: each move waits for the kernel's readers for
+// some milliseconds, so a helper does it while the mounts are made.
+class Groups {
  public:
-  explicit CgroupVisit(const LaunchSpec& spec) {
+  explicit Groups(const LaunchSpec& spec) : spec(spec) {
     for (auto& cgroup : spec.cgroups) {
       if (mkdir(cgroup.folder.cStr(), 0755) < 0 && errno != EEXIST) {
         failStep(kj::str("make cgroup ", cgroup.folder));
@@ -91,26 +92,43 @@ class CgroupVisit {
       if (cgroup.v2) {
         v2Fd = open(cgroup.folder.cStr(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (v2Fd < 0) failStep(kj::str("open cgroup ", cgroup.folder));
-      } else {
-        auto parent = kj::str(cgroup.folder.slice(0, KJ_ASSERT_NONNULL(cgroup.folder.findLast('/'))),
-                              "/cgroup.procs");
-        parents.add(kj::mv(parent));
-        writeText(kj::str(cgroup.folder, "/cgroup.procs"), "0",
-                  kj::str("join cgroup ", cgroup.folder));
       }
     }
   }
-  ~CgroupVisit() {
+  ~Groups() {
     if (v2Fd >= 0) close(v2Fd);
   }
-  void leave() {
-    for (auto& parent : parents) writeText(parent, "0", "leave cgroup");
-    parents.clear();
+
+  void startMoving(pid_t child) {
+    helper = fork();
+    if (helper < 0) failStep("fork to join cgroups");
+    if (helper > 0) return;
+    try {
+      for (auto& cgroup : spec.cgroups) {
+        if (!cgroup.v2) {
+          writeText(kj::str(cgroup.folder, "/cgroup.procs"), kj::str(child), "join cgroup");
+        }
+      }
+    } catch (LaunchFailure& failure) {
+      _exit(failure.error);
+    }
+    _exit(0);
   }
+
+  // Before the daemon can start a command outside of the limits.
+  void waitUntilMoved() {
+    int status;
+    while (waitpid(helper, &status, 0) < 0 && errno == EINTR) continue;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+    errno = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+    failStep("join the cgroups of the box");
+  }
+
   int v2Fd = -1;
 
  private:
-  kj::Vector<kj::String> parents;
+  const LaunchSpec& spec;
+  pid_t helper = -1;
 };
 
 void mapIds(const LaunchSpec& spec, pid_t child) {
@@ -334,7 +352,7 @@ int launch(const LaunchSpec& spec, kj::String& report) {
     if (mount(nullptr, "/", nullptr, REC | PRIVATE, nullptr) < 0) failStep("make mounts private");
   }
 
-  CgroupVisit cgroups(spec);
+  Groups cgroups(spec);
   int pidfd = -1;
   clone_args arguments = {};
   arguments.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
@@ -358,7 +376,6 @@ int launch(const LaunchSpec& spec, kj::String& report) {
       _exit(1);
     }
   }
-  cgroups.leave();
   close(fds.http);
   close(fds.control);
   close(fds.lock);
@@ -370,6 +387,7 @@ int launch(const LaunchSpec& spec, kj::String& report) {
 
   bool writable = false;
   try {
+    cgroups.startMoving(child);
     mapIds(spec, child);
     Network network;
     if (spec.internet) network = startNetwork(child, networkExit[0]);
@@ -403,6 +421,7 @@ int launch(const LaunchSpec& spec, kj::String& report) {
     if (kj::StringPtr(text, size) != "ready"_kj) {
       throw LaunchFailure{size == 0 ? kj::str("the daemon ended at its start") : kj::str(text), 0};
     }
+    cgroups.waitUntilMoved();
     report = kj::str("ok {\"pidNamespace\":", pidNamespace.st_ino, ",\"pid\":", child,
                      ",\"systemWritable\":", writable ? "true" : "false", "}");
     return pidfd;
