@@ -81,6 +81,27 @@ ErrorKind kindOfStatus(Effect effect, unsigned status, bool delivered, bool from
   }
 }
 
+// For the case that its answer breaks off; none where the request may not or cannot be sent again.
+kj::Maybe<Call> copyOf(const Call& call) {
+  if (call.effect != Effect::IDEMPOTENT || call.body.is<HttpClient::StreamBody>()) return nullptr;
+  Call copy;
+  copy.method = call.method;
+  copy.url = kj::heapString(call.url);
+  for (auto& header : call.headers) addHeader(copy.headers, header.name, header.value);
+  if (call.body.is<kj::Array<const kj::byte>>()) {
+    auto& bytes = call.body.get<kj::Array<const kj::byte>>();
+    copy.body.init<kj::Array<const kj::byte>>(kj::heapArray<kj::byte>(bytes.asPtr()));
+  }
+  copy.contentType = call.contentType;
+  copy.accept = call.accept;
+  copy.answerTimeout = call.answerTimeout;
+  copy.idleTimeout = call.idleTimeout;
+  copy.announcedTimeout = call.announcedTimeout;
+  copy.alsoAccept = call.alsoAccept;
+  copy.what = kj::heapString(call.what);
+  return kj::mv(copy);
+}
+
 }  // namespace
 
 void Call::json(kj::String text) {
@@ -185,6 +206,15 @@ kj::Exception Transport::failure(const Call& call, unsigned status, kj::ArrayPtr
   return withFailure(makeError(kind, text), status, error.code, !notDone);
 }
 
+// A server that takes the request and stays silent may have carried it out.
+template <typename T>
+kj::Promise<T> Transport::answerInTime(kj::Duration limit, kj::Promise<T> answer) {
+  auto late = timer.afterDelay(limit).then([limit]() -> kj::Promise<T> {
+    return makeError(ErrorKind::FAILED, kj::str("no answer within ", limit / kj::SECONDS, " s"));
+  });
+  return answer.exclusiveJoin(kj::mv(late));
+}
+
 kj::Promise<HttpClient::Response> Transport::send(Call call) {
   kj::Maybe<kj::Own<SharedBody>> shared;
   uint64_t streamSize = 0;
@@ -210,7 +240,7 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
     Outcome outcome;
     kj::String code;
     try {
-      response = co_await timer.timeoutAfter(call.answerTimeout, http.send(kj::mv(request)));
+      response = co_await answerInTime(call.answerTimeout, http.send(kj::mv(request)));
     } catch (kj::Exception& e) {
       error = kj::mv(e);
     }
@@ -221,7 +251,7 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
       }
       kj::Array<kj::byte> body;
       try {
-        body = co_await timer.timeoutAfter(call.answerTimeout, readBody(*r, ERROR_BODY_LIMIT));
+        body = co_await answerInTime(call.answerTimeout, readBody(*r, ERROR_BODY_LIMIT));
       } catch (kj::Exception&) {
         // The status says enough; its explanation is lost.
       }
@@ -261,18 +291,28 @@ kj::Promise<Transport::Answer> Transport::fetch(Call call, size_t limit) {
   auto what = kj::heapString(call.what);
   auto effect = call.effect;
   auto timeout = call.answerTimeout;
-  auto response = co_await send(kj::mv(call));
-  kj::Maybe<kj::Exception> error;
-  try {
-    auto body = co_await timer.timeoutAfter(timeout, readBody(response, limit));
-    co_return Answer{response.status, kj::mv(body)};
-  } catch (kj::Exception& e) {
-    error = kj::mv(e);
+  auto spare = copyOf(call);
+  for (;;) {
+    auto response = co_await send(kj::mv(call));
+    kj::Maybe<kj::Exception> error;
+    try {
+      auto body = co_await answerInTime(timeout, readBody(response, limit));
+      co_return Answer{response.status, kj::mv(body)};
+    } catch (kj::Exception& e) {
+      error = kj::mv(e);
+    }
+    auto& e = KJ_ASSERT_NONNULL(error);
+    KJ_IF_MAYBE (again, spare) {
+      if (kindOf(e) == ErrorKind::INTERRUPTED) {
+        call = kj::mv(*again);
+        spare = nullptr;
+        continue;
+      }
+    }
+    auto kind = effect == Effect::ONCE ? ErrorKind::INTERRUPTED : ErrorKind::UNAVAILABLE;
+    auto text = kj::str("could not ", what, ": the answer broke off: ", textOf(e));
+    kj::throwFatalException(withFailure(makeError(kind, text), response.status, nullptr, true));
   }
-  auto kind = effect == Effect::ONCE ? ErrorKind::INTERRUPTED : ErrorKind::UNAVAILABLE;
-  auto text =
-      kj::str("could not ", what, ": the answer broke off: ", textOf(KJ_ASSERT_NONNULL(error)));
-  kj::throwFatalException(withFailure(makeError(kind, text), response.status, nullptr, true));
 }
 
 }  // namespace sandbridge::tensorlake

@@ -57,6 +57,8 @@ class Transport {
 
   HttpClient::Request request(Call& call);
   kj::Exception failure(const Call& call, unsigned status, kj::ArrayPtr<const char> body);
+  template <typename T>
+  kj::Promise<T> answerInTime(kj::Duration limit, kj::Promise<T> answer);
 };
 
 // An exception for `failureOf` to read back.

@@ -334,6 +334,24 @@ TEST_CASE("a running sandbox does not need the control plane", "[faults]") {
   CHECK(world.command("b") == "did b");
 }
 
+TEST_CASE("suspending, resuming and deleting come true though their first answers are lost",
+          "[faults]") {
+  Faulty world;
+  auto kind = GENERATE("reset=before", "reset=after", "status=502,when=after", "status=503",
+                       "status=429,retry-after=1", "cut=0");
+  CHECK(world.command("a") == "did a");
+  std::string count = std::string(",count=1,") + kind;
+  INFO(kind);
+  world.faults({"path=/suspend$" + count, "path=/resume$" + count, "method=DELETE" + count});
+  world.wait(world.session->suspend());
+  CHECK(world.wait(world.session->info()).status == "suspended");
+  CHECK(world.command("b") == "did b");
+  CHECK(world.marks("b") == 1);
+  world.faults({"method=DELETE" + count});
+  world.wait(world.session->destroy());
+  for (auto& sandbox : world.wait(world.client->list())) CHECK(sandbox.status == "terminated");
+}
+
 TEST_CASE("a download that is cut is an error, not a short file", "[faults]") {
   Faulty world;
   world.wait(world.space().writeFile("file", kj::heapArray<kj::byte>(100000)));
