@@ -71,28 +71,34 @@ TEST_CASE("the network helper ends with its box") {
   TemporaryFolder folder;
   auto io = kj::setupAsyncIo();
   auto boxes = newBoxes(io, folder.path).wait(io.waitScope);
-  auto helpers = []() {
-    FILE* pipe = popen("ps -eo stat,comm | grep -c '^[^Z].*slirp4netns'", "re");
+  BoxSpec spec;
+  spec.id = kj::str("online");
+  auto box = boxes->start(kj::mv(spec)).wait(io.waitScope);
+  // Its last arguments are the box's pid on the host and the device. Others may run boxes here, too.
+  auto inode = line(*box, io.waitScope, "readlink /proc/self/ns/pid");
+  auto helpers = [&](kj::StringPtr pids) {
+    auto command = kj::str("ps -eo stat,args | grep -Ec '^[^Z].*slirp4netns.* (", pids, ") tap0$'");
+    FILE* pipe = popen(command.cStr(), "re");
     int count = 0;
     KJ_REQUIRE(fscanf(pipe, "%d", &count) == 1);
     pclose(pipe);
     return count;
   };
-  auto& timer = io.provider->getTimer();
-  auto settle = [&](int wanted) {
-    int now = helpers();
-    for (int i = 0; i < 200 && now != wanted; i++) {
-      timer.afterDelay(20 * kj::MILLISECONDS).wait(io.waitScope);
-      now = helpers();
-    }
-    return now;
-  };
-  settle(0);
-  int before = helpers();
-  BoxSpec spec;
-  spec.id = kj::str("online");
-  auto box = boxes->start(kj::mv(spec)).wait(io.waitScope);
-  CHECK(helpers() == before + 1);
+  auto pids = [&]() {
+    auto command = kj::str("find /proc -maxdepth 1 -name '[0-9]*' -printf '%f\\n' | while read p; do "
+                           "[ \"$(readlink /proc/$p/ns/pid)\" = '", inode, "' ] && echo $p; done | paste -sd '|'");
+    FILE* pipe = popen(command.cStr(), "re");
+    char text[4096] = {};
+    KJ_REQUIRE(fgets(text, sizeof text, pipe) != nullptr);
+    pclose(pipe);
+    text[strcspn(text, "\n")] = 0;
+    return kj::str(text);
+  }();
+  CHECK(helpers(pids) == 1);
   box->end().wait(io.waitScope);
-  CHECK(settle(before) == before);
+  auto& timer = io.provider->getTimer();
+  for (int i = 0; i < 200 && helpers(pids) > 0; i++) {
+    timer.afterDelay(20 * kj::MILLISECONDS).wait(io.waitScope);
+  }
+  CHECK(helpers(pids) == 0);
 }
