@@ -347,6 +347,7 @@ kj::Exception HttpTransfer::toException(CURLcode code) const {
       return transportError(kj::str("no secure connection to ", host, ": ",
                                     curlError[0] != '\0' ? curlError : curl_easy_strerror(code)));
     case CURLE_GOT_NOTHING:
+    case CURLE_SEND_FAIL_REWIND:  // curl could not repeat it by itself; nor should it
       return transportError(kj::str(host, " closed the connection without an answer"));
     case CURLE_PARTIAL_FILE:
       return transportError(kj::str(host, " ended its answer before it was complete"));
