@@ -11,6 +11,15 @@ namespace {
 
 constexpr kj::StringPtr DEFAULT_URL = "ws://127.0.0.1:8787/rpc"_kj;
 
+kj::StringPtr bridgeUrl() { return environment("SANDBRIDGE_URL").orDefault(DEFAULT_URL); }
+
+// Cap'n Proto says no more than that the peer has gone; connectRpc() words its own failures.
+kj::String failureText(const kj::Exception& e) {
+  if (e.getType() != kj::Exception::Type::DISCONNECTED) return textOf(e);
+  return kj::str("the connection to the bridge at ", bridgeUrl(), " broke before its answer came; what was asked "
+                 "for may have been done, or go on. Look before you repeat it");
+}
+
 kj::String findToken() {
   KJ_IF_MAYBE(token, environment("SANDBRIDGE_TOKEN")) {
     return kj::str(*token);
@@ -33,8 +42,7 @@ kj::String findToken() {
 
 kj::Promise<kj::Own<RpcClient>> connectBridge(kj::AsyncIoContext& io) {
   return kj::evalNow([&]() {
-    auto url = environment("SANDBRIDGE_URL").orDefault(DEFAULT_URL);
-    return connectRpc(io.provider->getNetwork(), io.provider->getTimer(), kj::str(url), findToken());
+    return connectRpc(io.provider->getNetwork(), io.provider->getTimer(), kj::str(bridgeUrl()), findToken());
   });
 }
 
@@ -70,7 +78,7 @@ void runClient(CommandLine& commandLine, kj::Function<kj::Promise<int>(kj::Async
     commandLine.exitCode = command(io).wait(io.waitScope);
   })) {
     commandLine.exitCode = EXIT_FAILED;
-    commandLine.warning(kj::str("sandbridge: ", textOf(*e)));
+    commandLine.warning(kj::str("sandbridge: ", failureText(*e)));
   }
 }
 

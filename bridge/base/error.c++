@@ -49,6 +49,24 @@ bool isSourceSuffix(kj::ArrayPtr<const char> name) {
   return false;
 }
 
+// Of a failed system call KJ says "write(fd, pos, size): No space left on device; fd = 17": what the call looks like in
+// our source and the number of a file mean nothing to people.
+kj::String withoutCall(kj::String text) {
+  size_t name = 0;
+  while (name < text.size() && (isalnum(static_cast<unsigned char>(text[name])) || text[name] == '_' || text[name] == ':')) {
+    ++name;
+  }
+  if (name == 0 || text[name] != '(') return text;
+  auto reason = strstr(text.cStr() + name, "): ");
+  if (reason == nullptr || reason[3] == '\0') return text;
+  kj::StringPtr rest = reason + 3;
+  KJ_IF_MAYBE (semicolon, rest.findLast(';')) {
+    constexpr kj::StringPtr NUMBER = "; fd = "_kj;
+    if (rest.slice(*semicolon).startsWith(NUMBER)) return kj::heapString(rest.slice(0, *semicolon));
+  }
+  return kj::heapString(rest);
+}
+
 }  // namespace
 
 kj::StringPtr toWord(ErrorKind kind) {
@@ -83,7 +101,7 @@ kj::String textOf(const kj::Exception& e) {
     while (text.startsWith(" ")) text = text.slice(1);
   }
   if (text.size() == 0) return kj::str("an error without a description");
-  return withoutSources(text);
+  return withoutCall(withoutSources(text));
 }
 
 // Removes each "some/file.c++:12: ", the "failed: " after it, and the stack addresses behind.

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -38,13 +39,21 @@ struct Pipe {
   }
 };
 
+// As seen from here: the process itself starts in a directory of its own.
+kj::String absolute(kj::String path) {
+  if (path.startsWith("/")) return path;
+  char directory[PATH_MAX];
+  KJ_SYSCALL(getcwd(directory, sizeof(directory)) == nullptr ? -1 : 0);
+  return kj::str(directory, "/", path);
+}
+
 kj::String findProgram(kj::StringPtr name) {
   auto executable = [](kj::StringPtr path) {
     struct stat st;
     return stat(path.cStr(), &st) == 0 && S_ISREG(st.st_mode) && access(path.cStr(), X_OK) == 0;
   };
   if (name.findFirst('/') != nullptr) {
-    if (executable(name)) return kj::str(name);
+    if (executable(name)) return absolute(kj::str(name));
     throwError(ErrorKind::NOT_FOUND, kj::str("there is no program ", name));
   }
   auto path = getenv("PATH");
@@ -53,7 +62,7 @@ kj::String findProgram(kj::StringPtr name) {
     auto colon = rest.findFirst(':');
     auto folder = kj::heapString(rest.slice(0, colon.orDefault(rest.size())));
     auto candidate = kj::str(folder.size() == 0 ? "."_kj : folder, "/", name);
-    if (executable(candidate)) return candidate;
+    if (executable(candidate)) return absolute(kj::mv(candidate));
     KJ_IF_MAYBE (c, colon) {
       rest = rest.slice(*c + 1);
     } else {

@@ -160,8 +160,10 @@ kj::Promise<void> DataPlaneProxy::run(const kj::HttpHeaderTable& table, kj::Own<
 
 kj::Promise<void> DataPlaneProxy::forward(const kj::HttpHeaderTable& table, Exchange& exchange, Box& box,
                                           kj::AsyncInputStream& body, kj::HttpService::Response& response) {
-  // Rejects when nobody listens.
-  auto connecting = box.connect().catch_([](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
+  // Fails, at once or later, when nobody listens.
+  auto connecting = kj::evalNow([&]() {
+    return box.connect();
+  }).catch_([](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
     return proxyError(502, "CONNECTION_REFUSED",
                       kj::str("the sandbox's daemon cannot be reached: ", textOf(e)));
   });

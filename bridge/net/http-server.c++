@@ -141,7 +141,7 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
       if (body.get() == nullptr) return;
       // A write that is begun and given up leaves the message broken for the library.
       KJ_IF_MAYBE (e, kj::runCatchingExceptions([this]() { auto ignored = body->write("", 1); })) {
-        KJ_LOG(INFO, "the body was complete already", *e);
+        logInfo("the body of an answer was complete already: ", textOf(*e));
       }
       body = nullptr;
     }

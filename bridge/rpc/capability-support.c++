@@ -1,5 +1,7 @@
 #include "rpc/capability-support.h"
 
+#include "base/log.h"
+
 namespace sandbridge {
 
 kj::Exception publicError(const kj::Exception& e) {
@@ -45,7 +47,7 @@ kj::Promise<void> Background::run(kj::Promise<void> task) {
 }
 
 void Background::taskFailed(kj::Exception&& e) {
-  KJ_LOG(ERROR, "background task", e.getDescription());
+  logError("a background task failed: ", textOf(e));
 }
 
 }  // namespace sandbridge

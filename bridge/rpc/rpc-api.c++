@@ -1,5 +1,6 @@
 #include "rpc/rpc-api.h"
 
+#include "base/log.h"
 #include "rpc/capability-support.h"
 
 namespace sandbridge {
@@ -40,7 +41,7 @@ class Watch final : public api::Handle::Server, private SessionObserver, private
     if (stopped) return;
     if (unanswered >= MAX_UNANSWERED_EVENTS) {
       stopped = true;
-      KJ_LOG(WARNING, "a watcher of sessions does not answer; it gets no more events");
+      logWarning("a watcher of sessions does not answer; it gets no more events");
       return;
     }
     auto request = listener.eventRequest();
@@ -55,7 +56,7 @@ class Watch final : public api::Handle::Server, private SessionObserver, private
   void taskFailed(kj::Exception&& e) override {
     stopped = true;
     if (e.getType() != kj::Exception::Type::DISCONNECTED) {
-      KJ_LOG(WARNING, "a watcher of sessions failed; it gets no more events", textOf(e));
+      logWarning("a watcher of sessions failed and gets no more events: ", textOf(e));
     }
   }
 };

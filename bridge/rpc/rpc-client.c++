@@ -94,13 +94,8 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> dial(kj::Network& network, const Target&
 }
 
 kj::Exception unreachable(kj::StringPtr url, const kj::Exception& cause) {
-  auto reason = textOf(cause);
-  // What KJ says is "connect(): Connection refused".
-  KJ_IF_MAYBE(colon, reason.findFirst(':')) {
-    if (reason.startsWith("connect")) reason = kj::str(reason.slice(kj::min(*colon + 2, reason.size())));
-  }
   return makeError(ErrorKind::UNAVAILABLE,
-                   kj::str("no bridge at ", url, " (", reason, "): start one with `sandbridge serve`, or set "
+                   kj::str("no bridge at ", url, " (", textOf(cause), "): start one with `sandbridge serve`, or set "
                            "SANDBRIDGE_URL to where it is"));
 }
 

@@ -1,6 +1,7 @@
 #include "sandbox/sessions.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "sandbox/access.h"
 #include "sandbox/workspace.h"
 #include "tensorlake/wire.h"
@@ -433,7 +434,7 @@ class SessionsImpl final : public Sessions, public Registry, private kj::TaskSet
   tensorlake::Client& client() override { return theClient; }
   kj::Timer& timer() override { return theTimer; }
   void taskFailed(kj::Exception&& e) override {
-    KJ_LOG(ERROR, "a background task failed", textOf(e));
+    logError("a background task failed: ", textOf(e));
   }
 };
 

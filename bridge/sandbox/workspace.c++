@@ -24,6 +24,7 @@ constexpr size_t MAX_ERROR_OUTPUT = 64u << 10;
 constexpr size_t INLINE_CONTENT = 72u << 10;
 // Content up to this size is held in memory, so that its upload can be repeated.
 constexpr size_t BUFFERED_CONTENT = 1u << 20;
+constexpr kj::StringPtr NO_SPACE = "No space left on device"_kj;
 
 // $1 file  $2 temporary file's base name  $3 how: inline (content in base64 is $4), check (only
 // look whether it can be written), move (the content is in $4). Exit codes: 21 directory, 22 no
@@ -281,11 +282,15 @@ class SandboxWorkspace final : public Workspace {
       co_await place(path, temporary, kj::str("check"), kj::String());
       auto beside = kj::str(parentOf(path), "/", temporary);
       Cleanup cleanup(access, kj::heapString(beside));
-      co_await withSandbox(access, [&](SandboxUse& use) {
-        cleanup.use = use.addRef();
-        return use.plane().writeFile(kj::heapString(beside),
-                                     kj::heapArray<kj::byte>(bytes.asPtr()));
-      });
+      try {
+        co_await withSandbox(access, [&](SandboxUse& use) {
+          cleanup.use = use.addRef();
+          return use.plane().writeFile(kj::heapString(beside),
+                                       kj::heapArray<kj::byte>(bytes.asPtr()));
+        });
+      } catch (kj::Exception& e) {
+        throwUnwritten(path, e);
+      }
       co_await place(path, temporary, kj::str("move"), kj::mv(beside));
       cleanup.use = nullptr;
       co_return;
@@ -304,10 +309,21 @@ class SandboxWorkspace final : public Workspace {
     }
     KJ_IF_MAYBE (e, failure) {
       co_await access.recover(use->addRef(), kj::cp(*e));
-      kj::throwFatalException(kj::mv(*e));
+      throwUnwritten(path, *e);
     }
     co_await place(path, temporary, kj::str("move"), kj::mv(beside));
     cleanup.use = nullptr;
+  }
+
+  // An upload that failed; nothing has been done to the file itself.
+  [[noreturn]] static void throwUnwritten(kj::StringPtr path, const kj::Exception& e) {
+    auto kind = kindOf(e);
+    if (kind == ErrorKind::SANDBOX_LOST) kj::throwFatalException(kj::cp(e));
+    if (kind == ErrorKind::INTERRUPTED) kind = ErrorKind::UNAVAILABLE;
+    // The daemon names the temporary file, which is none of the caller's.
+    auto reason = textOf(e);
+    if (strstr(reason.cStr(), NO_SPACE.cStr()) != nullptr) reason = kj::heapString(NO_SPACE);
+    throwError(kind, kj::str("could not write ", path, "; its old content, if any, is unchanged: ", reason));
   }
 
   static kj::String parentOf(kj::StringPtr path) {
@@ -344,7 +360,9 @@ class SandboxWorkspace final : public Workspace {
     auto captured =
         co_await script_(kj::heapString(WRITE_SCRIPT), args.releaseAsArray(), 64u << 10, false);
     if (captured.status.success()) co_return;
-    auto said = toValidUtf8(captured.errorOutput.asChars());
+    auto output = captured.errorOutput.asChars();
+    while (output.size() > 0 && output.back() == '\n') output = output.slice(0, output.size() - 1);
+    auto said = toValidUtf8(output);
     switch (captured.status.value) {
       case 21:
         throwError(ErrorKind::INVALID_ARGUMENT, kj::str(path, " is a directory, not a file."));

@@ -60,5 +60,17 @@ TEST_CASE("text for people holds no source position, even when an exception was 
   CHECK(textOf(kj::Exception(kj::Exception::Type::FAILED, "x", 1, kj::str(""))).size() > 0);
 }
 
+TEST_CASE("of a failed system call people get the reason, not the call") {
+  auto text = [](kj::StringPtr description) { return textOf(kj::Exception(kj::Exception::Type::FAILED, "x", 1, kj::str(description))); };
+  CHECK(text("miniposix::write(fd, pos, size): No space left on device; fd = 17") == "No space left on device");
+  CHECK(text("connect(): Connection refused") == "Connection refused");
+  CHECK(text("open(path.cStr(), O_RDONLY): No such file or directory; path = /a/b") ==
+        "No such file or directory; path = /a/b");
+  // What merely looks alike.
+  CHECK(text("main(): ") == "main(): ");
+  CHECK(text("could not run (twice): x") == "could not run (twice): x");
+  CHECK(text("f(x") == "f(x");
+}
+
 }  // namespace
 }  // namespace sandbridge

@@ -74,6 +74,28 @@ TEST_CASE_METHOD(Fixture, "a program that does not exist is NOT_FOUND at once") 
   }
 }
 
+TEST_CASE_METHOD(Fixture, "a program may be named by a relative path, although the process starts elsewhere") {
+  char place[] = "/tmp/sandbridge-test-XXXXXX";
+  KJ_ASSERT(mkdtemp(place) != nullptr);
+  auto program = kj::str(place, "/program");
+  KJ_DEFER({
+    unlink(program.cStr());
+    rmdir(place);
+  });
+  KJ_SYSCALL(symlink("/bin/sh", program.cStr()));
+  char before[4096];
+  KJ_ASSERT(getcwd(before, sizeof(before)) != nullptr);
+  KJ_SYSCALL(chdir(place));
+  KJ_DEFER(KJ_SYSCALL(chdir(before)));
+
+  auto options = shell("pwd");
+  options.argv[0] = kj::str("./program");
+  options.directory = kj::str("/");
+  SupervisedProcess process(*io.lowLevelProvider, kj::mv(options));
+  CHECK(process.output().readAllText().wait(io.waitScope) == "/\n");
+  CHECK(process.onExit().wait(io.waitScope) == "exit code 0");
+}
+
 TEST_CASE_METHOD(Fixture, "a directory that does not exist is reported") {
   auto options = shell("");
   options.directory = kj::str("/no/such/directory");

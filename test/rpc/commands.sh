@@ -72,6 +72,13 @@ check "a reachable address without a token file is refused" $? 2
 holds "and says what to do" "$(cat "$work/err")" "--token-file"
 TENSORLAKE_API_KEY='' "$binary" serve --tensorlake 2>"$work/err"
 check "TensorLake without a key is refused" $? 2
+"$binary" local-cloud --fault sttus=503 2>"$work/err"
+check "a fault that is none is refused" $? 2
+holds "and the wrong word named" "$(cat "$work/err")" "sttus: there is no such word"
+"$binary" serve --latency soon 2>"$work/err"
+check "a latency is a number" $? 2
+TENSORLAKE_API_KEY=key "$binary" serve --listen 127.0.0.1:0 --fault reset=after 2>"$work/err"
+check "TensorLake is not shaped" $? 2
 "$binary" sessions 2>"$work/err"
 check "without a token a client exits with 1" $? 1
 holds "and says where one comes from" "$(cat "$work/err")" "sandbridge serve"
@@ -145,7 +152,18 @@ check "a sub-agent's session shares the sandbox" \
 check "sessions prints JSON lines" "$("$binary" sessions | jq -r '.sandboxName + " " + .status')" \
   "opencode-demo running"
 
+# shellcheck disable=SC2016
+init=$(in_demo sh -c 'tr "\0" " " </proc/1/cmdline')
+kill -9 "$(ps -eo pid=,args= | awk -v init="${init% }" '{ pid = $1; $1 = ""; if ($0 == " " init) print pid }')"
+check "a sandbox whose processes are killed from outside is started again" "$(in_demo head -n 1 a.txt 2>&1)" one
+
+"$binary" exec --session demo -- sh -c 'echo started; exec sleep 7004' </dev/null >"$work/started" 2>"$work/err" &
+client=$!
+until_true grep -q started "$work/started"
 stop KILL
+wait $client
+check "a bridge that dies under a command ends its client with 1" $? 1
+holds "which says that the outcome is not known" "$(cat "$work/err")" "what was asked for may have been done"
 "$binary" exec --session demo -- true </dev/null 2>"$work/err"
 check "with the bridge down a client exits with 1" $? 1
 holds "and names the next step" "$(cat "$work/err")" "start one with \`sandbridge serve\`"
@@ -171,6 +189,13 @@ check "and its sandbox's files are gone" "$(in_demo ls)" ""
 
 stop INT
 check "INT ends the bridge with 0" $code 0
+start --latency 20 --fault status=503:SANDBOX_NOT_READY,path=/processes,count=2 --fault reset=after,path=/stdin,count=1
+check "local sandboxes work behind latency and faults" "$(in_demo sh -c 'echo once >>marks; cat marks')" once
+echo in | "$binary" exec --session demo -- sh -c 'cat >>marks' 2>"$work/err"
+check "input whose answer is lost is an error" $? 1
+holds "with an unknown outcome" "$(cat "$work/err")" "not known"
+check "and arrives at most once" "$(in_demo grep -c in marks)" 1
+stop TERM
 SANDBRIDGE_TOKEN=wrong-wrong-wrong-wrong
 start
 SANDBRIDGE_TOKEN=$SANDBRIDGE_TOKEN "$binary" sessions 2>"$work/err"

@@ -513,6 +513,9 @@ TEST_CASE("a full disk leaves the old content, and no temporary file", "[localcl
       CHECK(world.failureKind(session->workspace().writeFile(
                 name, kj::heapArray<kj::byte>(size))) == ErrorKind::FAILED);
       CHECK(strstr(world.lastError.cStr(), "No space left on device") != nullptr);
+      // In terms of the caller's file, not of the temporary one.
+      CHECK(strstr(world.lastError.cStr(), name.cStr()) != nullptr);
+      CHECK(strstr(world.lastError.cStr(), ".sandbridge-") == nullptr);
     }
     // What an upload left goes in the background.
     kj::String left;
