@@ -46,8 +46,8 @@ struct ReverseProxyOptions {
 // Passes requests through to `url`: streaming both ways, server-sent events, WebSocket upgrades, hang-ups.
 //
 // Refuses requests from web pages (an Origin that is not loopback, Sec-Fetch-Site: cross-site), and those by which OpenCode
-// would run or read something on the bridge's machine: terminals, new MCP servers, changes of its configuration, file
-// search.
+// would run or read something on the bridge's machine: terminals, file search, and every change but those that its clients
+// make (request-policy.c++).
 kj::Own<kj::HttpService> newReverseProxy(kj::Timer& timer, kj::Network& network,
                                          const kj::HttpHeaderTable& table, kj::StringPtr url,
                                          ReverseProxyOptions options = {});

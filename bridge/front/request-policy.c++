@@ -67,6 +67,19 @@ bool isAmbiguous(kj::StringPtr url, kj::StringPtr path) {
   return strstr(around.cStr(), "/./") != nullptr || strstr(around.cStr(), "/../") != nullptr;
 }
 
+// What clients of OpenCode 1.18 change. All else is closed, for there is more than terminals and configuration: sessions below
+// /api are another core's, whose tools are not the plugin's and act on this machine; projects and worktrees run git and the
+// project's start command; a later version may bring more.
+bool mayChange(kj::StringPtr path) {
+  static constexpr kj::StringPtr OPEN[] = {
+      "/session"_kj, "/permission"_kj, "/question"_kj, "/tui"_kj, "/log"_kj,
+      "/auth"_kj, "/provider"_kj, "/instance/dispose"_kj};
+  for (auto folder : OPEN) {
+    if (isBelow(path, folder)) return true;
+  }
+  return false;
+}
+
 constexpr kj::StringPtr TEXT = "text/plain; charset=utf-8"_kj;
 constexpr kj::StringPtr JSON = "application/json"_kj;
 
@@ -101,11 +114,11 @@ kj::Maybe<Answer> answerInstead(kj::HttpMethod method, kj::StringPtr url) {
     return Answer{403, "Forbidden"_kj, TEXT,
                   "Terminals on the bridge's machine are not available; the work is in the sandbox.\n"_kj};
   }
-  bool reads = method == kj::HttpMethod::GET || method == kj::HttpMethod::HEAD;
-  if (!reads && (path == "/mcp" || path == "/config" || path == "/global/config" ||
-                 path == "/api/config" || path == "/api/mcp")) {
+  bool reads = method == kj::HttpMethod::GET || method == kj::HttpMethod::HEAD ||
+               method == kj::HttpMethod::OPTIONS;
+  if (!reads && !mayChange(path)) {
     return Answer{403, "Forbidden"_kj, TEXT,
-                  "OpenCode's configuration belongs to the bridge and cannot be changed through it.\n"_kj};
+                  "Of OpenCode's interface, what can act on the bridge's machine is closed.\n"_kj};
   }
   // Its file browser would show the bridge's machine. To clients the place looks as empty as it is.
   if (isBelow(path, "/file/content") || isBelow(path, "/api/fs") || isBelow(path, "/vcs/apply")) {

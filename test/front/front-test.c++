@@ -163,6 +163,28 @@ TEST_CASE("requests for terminals, configuration and the machine's files never p
   CHECK(status(M::GET, "/ptymore") == 0);
 }
 
+TEST_CASE("of OpenCode's interface, only what its clients need can change anything") {
+  using M = kj::HttpMethod;
+  auto status = [](M method, kj::StringPtr url) {
+    KJ_IF_MAYBE (a, answerInstead(method, url)) { return a->status; }
+    return 0u;
+  };
+  // Sessions of OpenCode's other core, whose bash is the host's; git and start commands; state from elsewhere.
+  for (kj::StringPtr url : {"/api/session"_kj, "/api/session/ses_1/prompt"_kj, "/API//session/ses_1/prompt"_kj,
+                            "/project/git/init"_kj, "/experimental/worktree"_kj, "/sync/replay"_kj,
+                            "/global/upgrade"_kj, "/mcp/x/connect"_kj, "/unheard/of"_kj, "/sessions"_kj, "/"_kj}) {
+    INFO(url.cStr());
+    for (auto method : {M::POST, M::PUT, M::PATCH, M::DELETE}) CHECK(status(method, url) == 403);
+  }
+  for (kj::StringPtr url : {"/session"_kj, "/session/ses_1/message"_kj, "/session/ses_1/shell"_kj,
+                            "/permission/per_1/reply"_kj, "/question/q/reply"_kj, "/tui/show-toast"_kj, "/log"_kj}) {
+    INFO(url.cStr());
+    CHECK(status(M::POST, url) == 0);
+  }
+  CHECK(status(M::GET, "/api/session") == 0);
+  CHECK(status(M::OPTIONS, "/project/git/init") == 0);
+}
+
 TEST_CASE("the directory that a client asks for is taken out of its request") {
   CHECK(withoutDirectory("/event?directory=%2Fetc") == "/event");
   CHECK(withoutDirectory("/event?a=1&directory=/etc&b=2") == "/event?a=1&b=2");
