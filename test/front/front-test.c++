@@ -225,12 +225,12 @@ constexpr char GET[] = "GET /x HTTP/1.1\r\nHost: localhost:1\r\n\r\n";
 
 TEST_CASE_METHOD(Proxy, "a request goes upstream with its body, without what concerns the connection, with what is ours") {
   auto c = send(
-      "POST /x?directory=/etc&a=1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nContent-Length: 5\r\nX-Mine: 1\r\n"
+      "POST /session?directory=/etc&a=1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nContent-Length: 5\r\nX-Mine: 1\r\n"
       "Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nTE: trailers\r\nAuthorization: Bearer theirs\r\n"
       "x-opencode-directory: /etc\r\n\r\nhello");
   auto u = upstream.accept().wait(io.waitScope);
   auto head = u.readHead().wait(io.waitScope);
-  CHECK(contains(head, "POST /x?a=1 HTTP/1.1\r\n"));
+  CHECK(contains(head, "POST /session?a=1 HTTP/1.1\r\n"));
   CHECK(contains(head, "X-Mine: 1\r\n"));
   CHECK(contains(head, "Authorization: Basic secret\r\n"));
   CHECK(contains(head, "X-OpenCode-Directory: %2Fthe%20place\r\n"));
