@@ -103,8 +103,13 @@ class ExecCommand {
     }).exclusiveJoin(endedBySignal(io));
     KJ_IF_MAYBE(running, started) {
       auto& r = **running;
-      auto pumping = pumpStdin(io, r).eagerlyEvaluate([](kj::Exception&&) {
-        // The command has ended or does not read: its exit code tells the rest.
+      auto pumping = pumpStdin(io, r).eagerlyEvaluate([&r](kj::Exception&& e) {
+        auto kind = kindOf(e);
+        // Input that was lost would be waited for in vain. Otherwise the command has ended or does not read: its exit
+        // code tells the rest.
+        if (kind == ErrorKind::INTERRUPTED || kind == ErrorKind::UNAVAILABLE) {
+          r.breaker->reject(kj::mv(e));
+        }
       });
       auto signals = passSignals(io, r);
       auto ended = r.process.waitRequest().send().then([](auto&& response) {

@@ -189,8 +189,12 @@ check "and its sandbox's files are gone" "$(in_demo ls)" ""
 
 stop INT
 check "INT ends the bridge with 0" $code 0
-start --latency 20 --fault status=503:SANDBOX_NOT_READY,path=/processes,count=2
+start --latency 20 --fault status=503:SANDBOX_NOT_READY,path=/processes,count=2 --fault reset=after,path=/stdin,count=1
 check "local sandboxes work behind latency and faults" "$(in_demo sh -c 'echo once >>marks; cat marks')" once
+echo in | "$binary" exec --session demo -- sh -c 'cat >>marks' 2>"$work/err"
+check "input whose answer is lost is an error" $? 1
+holds "with an unknown outcome" "$(cat "$work/err")" "not known"
+check "and arrives at most once" "$(in_demo grep -c in marks)" 1
 stop TERM
 SANDBRIDGE_TOKEN=wrong-wrong-wrong-wrong
 start
