@@ -39,24 +39,6 @@ bool isLoopbackOrigin(kj::StringPtr origin) {
   return at != nullptr && isLoopback(at + 3);
 }
 
-kj::String pathOf(kj::StringPtr url) {
-  auto encoded = kj::heapString(url.slice(0, url.findFirst('?').orDefault(url.size())));
-  auto decoded = kj::str(kj::decodeUriComponent(encoded.asArray()));
-  // As a lenient router could see it.
-  kj::Vector<char> path;
-  for (char c : decoded) {
-    if (c == '\\') c = '/';
-    if (c == '/' && path.size() > 0 && path.back() == '/') continue;
-    path.add(c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c);
-  }
-  while (path.size() > 1 && path.back() == '/') path.removeLast();
-  return kj::heapString(path.begin(), path.size());
-}
-
-bool isBelow(kj::StringPtr path, kj::StringPtr folder) {
-  return path.startsWith(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
-}
-
 // Targets that another parser could read as another path: absolute ones, dot segments, fragments, control characters.
 bool isAmbiguous(kj::StringPtr url, kj::StringPtr path) {
   if (!url.startsWith("/") || url.findFirst('#') != nullptr) return true;
@@ -84,6 +66,23 @@ constexpr kj::StringPtr TEXT = "text/plain; charset=utf-8"_kj;
 constexpr kj::StringPtr JSON = "application/json"_kj;
 
 }  // namespace
+
+kj::String pathOf(kj::StringPtr url) {
+  auto encoded = kj::heapString(url.slice(0, url.findFirst('?').orDefault(url.size())));
+  auto decoded = kj::str(kj::decodeUriComponent(encoded.asArray()));
+  kj::Vector<char> path;
+  for (char c : decoded) {
+    if (c == '\\') c = '/';
+    if (c == '/' && path.size() > 0 && path.back() == '/') continue;
+    path.add(c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c);
+  }
+  while (path.size() > 1 && path.back() == '/') path.removeLast();
+  return kj::heapString(path.begin(), path.size());
+}
+
+bool isBelow(kj::StringPtr path, kj::StringPtr folder) {
+  return path.startsWith(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+}
 
 kj::Maybe<kj::String> refuse(const kj::HttpHeaders& headers, bool anyHost) {
   KJ_IF_MAYBE (origin, find(headers, "Origin")) {

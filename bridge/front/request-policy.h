@@ -20,6 +20,12 @@ struct Answer {
 // The answer to requests by which OpenCode would act on, or look at, the bridge's own machine: they never reach it.
 kj::Maybe<Answer> answerInstead(kj::HttpMethod method, kj::StringPtr url);
 
+// The path that a URL names, as a lenient router could see it: decoded, in lower case, without empty segments.
+kj::String pathOf(kj::StringPtr url);
+
+// Whether `path` is `folder` or stands below it.
+bool isBelow(kj::StringPtr path, kj::StringPtr folder);
+
 // `url` without its `directory` parameters, by which a client chooses where OpenCode works.
 kj::String withoutDirectory(kj::StringPtr url);
 

@@ -1,10 +1,12 @@
 #include "base/coroutine.h"
 #include "base/error.h"
 #include "front/front.h"
+#include "front/redaction.h"
 #include "front/request-policy.h"
 #include "net/http-server.h"
 
 #include <openssl/rand.h>
+#include <string.h>
 #include <strings.h>
 
 #include <kj/debug.h>
@@ -17,6 +19,8 @@ namespace {
 // How long one direction of a WebSocket may outlive the other.
 constexpr auto CLOSE_GRACE = 5 * kj::SECONDS;
 constexpr auto CONNECT_TIMEOUT = 10 * kj::SECONDS;
+// OpenCode's list of all models has about 2 MiB.
+constexpr uint64_t MAX_CONFIGURATION = 32u << 20;
 
 class Entropy final : public kj::EntropySource {
   void generate(kj::ArrayPtr<kj::byte> buffer) override {
@@ -79,7 +83,7 @@ class ReverseProxy final : public kj::HttpService {
                                      answer->contentType);
     }
     auto target = options.directory.size() == 0 ? kj::str(url) : withoutDirectory(url);
-    auto forwarded = requestHeaders(headers);
+    auto forwarded = requestHeaders(headers, mayShowKeys(url));
 
     kj::Own<kj::AsyncIoStream> connection;
     kj::String problem;
@@ -118,13 +122,15 @@ class ReverseProxy final : public kj::HttpService {
     co_return co_await address->connect();
   }
 
-  kj::HttpHeaders requestHeaders(const kj::HttpHeaders& from) {
+  // `readable`: the answer has to come uncompressed.
+  kj::HttpHeaders requestHeaders(const kj::HttpHeaders& from, bool readable) {
     kj::HttpHeaders to(table);
     auto connection = from.get(kj::HttpHeaderId::CONNECTION);
     from.forEach([&](kj::StringPtr name, kj::StringPtr value) {
       if (isHopByHop(name) || isNamedIn(connection, name) || isOneOf(name, {"Host"})) return;
       if (options.authorization.size() > 0 && isOneOf(name, {"Authorization"})) return;
       if (options.directory.size() > 0 && isOneOf(name, {"X-OpenCode-Directory"})) return;
+      if (readable && isOneOf(name, {"Accept-Encoding"})) return;
       to.add(kj::str(name), kj::str(value));
     });
     to.set(kj::HttpHeaderId::HOST, kj::str(host));
@@ -149,6 +155,13 @@ class ReverseProxy final : public kj::HttpService {
     return to;
   }
 
+  bool isJson(const kj::HttpHeaders& headers) {
+    KJ_IF_MAYBE (type, headers.get(kj::HttpHeaderId::CONTENT_TYPE)) {
+      return strncasecmp(type->cStr(), "application/json", strlen("application/json")) == 0;
+    }
+    return false;
+  }
+
   kj::Promise<void> passRequest(kj::HttpClient& client, kj::HttpMethod method, kj::StringPtr url,
                                 const kj::HttpHeaders& original, const kj::HttpHeaders& headers,
                                 kj::AsyncInputStream& body, Response& response) {
@@ -168,6 +181,13 @@ class ReverseProxy final : public kj::HttpService {
       answer = co_await request.response;
       auto& a = KJ_ASSERT_NONNULL(answer);
       auto to = responseHeaders(*a.headers, method == kj::HttpMethod::HEAD);
+      if (method != kj::HttpMethod::HEAD && mayShowKeys(url) && isJson(*a.headers)) {
+        auto text = withoutKeys(co_await a.body->readAllText(MAX_CONFIGURATION));
+        begun = true;
+        auto out = response.send(a.statusCode, kj::str(a.statusText), to, text.size());
+        co_await out->write(text.begin(), text.size());
+        co_return;
+      }
       begun = true;
       auto length = a.body->tryGetLength();
       auto out = response.send(a.statusCode, kj::str(a.statusText), to, length);

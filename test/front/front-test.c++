@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "front/private-config.h"
+#include "front/redaction.h"
 #include "front/request-policy.h"
 #include "net/http-server.h"
 #include "net/raw-server.h"
@@ -245,6 +246,25 @@ TEST_CASE_METHOD(Proxy, "a request goes upstream with its body, without what con
   CHECK(contains(answer, "Content-Length: 3\r\n"));
   CHECK_FALSE(contains(answer, "X-Private"));
   CHECK(c.readExactly(3).wait(io.waitScope) == "yes");
+}
+
+TEST_CASE("keys are taken out of what OpenCode shows, and nothing else") {
+  CHECK(withoutKeys(R"({"provider":{"x":{"options":{"apiKey":"sk-1","baseURL":"u","headers":{"A":"b"}},"key":"sk-2"}},)"
+                    R"("mcp":{"m":{"environment":{"T":"sk-3"},"command":["c"]}},"all":[{"Authorization":"B sk-4","n":1}]})"_kj) ==
+        R"({"provider":{"x":{"options":{"apiKey":"hidden","baseURL":"u","headers":{"A":"hidden"}},"key":"hidden"}},)"
+        R"("mcp":{"m":{"environment":{"T":"hidden"},"command":["c"]}},"all":[{"Authorization":"hidden","n":1}]})");
+  CHECK_THROWS(withoutKeys("{"_kj));
+}
+
+TEST_CASE_METHOD(Proxy, "a configuration comes without its keys, however the client asks for it") {
+  auto path = GENERATE(as<std::string>(), "/config", "/config/providers?x=1", "//Provider/", "/%63onfig", "/api/provider");
+  auto c = send("GET " + path + " HTTP/1.1\r\nHost: localhost:1\r\nAccept-Encoding: gzip\r\n\r\n");
+  auto u = upstream.accept().wait(io.waitScope);
+  CHECK_FALSE(contains(u.readHead().wait(io.waitScope), "gzip"));
+  u.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n{\"apiKey\":\"sk-77\"}")
+      .wait(io.waitScope);
+  CHECK(contains(c.readHead().wait(io.waitScope), "Content-Length: 19\r\n"));
+  CHECK(c.readExactly(19).wait(io.waitScope) == "{\"apiKey\":\"hidden\"}");
 }
 
 TEST_CASE_METHOD(Proxy, "server-sent events pass one by one, while the stream goes on") {
