@@ -85,7 +85,7 @@ class Service final : public kj::HttpService {
       : registry(registry), apiKey(kj::mv(apiKey)), origin(builder.add("Origin")),
         authorization(builder.add("Authorization")), sandboxId(builder.add("X-Tensorlake-Sandbox-Id")),
         patience(builder.add("X-Tensorlake-Request-Timeout-Ms")), proxy(builder, timer),
-        table(builder.build()), control(*table, registry, url) {}
+        table(builder.build()), control(registry, url) {}
 
   const kj::HttpHeaderTable& headerTable() { return *table; }
 
@@ -121,12 +121,12 @@ class Service final : public kj::HttpService {
     size_t question = url.findFirst('?').orDefault(url.size());
     auto path = splitPath(url.slice(0, question));
     KJ_IF_MAYBE(parts, path) {
-      ControlPlane::Call call{method, kj::mv(*parts), nullptr, nullptr};
+      ApiCall call{method, nullptr, kj::mv(*parts), nullptr, nullptr, *table, body, response};
       if (question < url.size()) call.query = kj::heapString(url.slice(question + 1));
       KJ_IF_MAYBE(text, headers.get(patience)) {
         KJ_IF_MAYBE(ms, parseDecimal(*text, UINT32_MAX)) call.patience = *ms * kj::MILLISECONDS;
       }
-      return control.serve(kj::mv(call), body, response);
+      return control.serve(kj::mv(call));
     }
     return replyError(response, *table, {400, "INVALID_REQUEST"_kj, kj::str("the path is not well formed")});
   }

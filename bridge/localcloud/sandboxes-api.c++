@@ -1,0 +1,202 @@
+#include "localcloud/sandboxes-api.h"
+
+#include "base/coroutine.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "localcloud/wire-format.h"
+
+#include <kj/debug.h>
+
+namespace sandbridge::localcloud {
+
+namespace {
+
+// Without a client's own limit: what the official client sends.
+constexpr kj::Duration CREATE_PATIENCE = 300 * kj::SECONDS;
+constexpr kj::Duration DELETE_PATIENCE = 60 * kj::SECONDS;
+
+}  // namespace
+
+Refusal noSuchSandbox(kj::StringPtr idOrName) {
+  return {404, "SANDBOX_NOT_FOUND"_kj, kj::str("there is no sandbox ", quote(idOrName))};
+}
+
+kj::Promise<void> SandboxesApi::serve(ApiCall call) {
+  auto& path = call.path;
+  if (path.size() == 0) {
+    if (call.method == kj::HttpMethod::POST) return create(kj::mv(call));
+    if (call.method == kj::HttpMethod::GET) return list(kj::mv(call));
+    return call.refuseMethod();
+  }
+
+  auto found = registry.find(call.ns, path[0]);
+  KJ_IF_MAYBE(sandbox, found) {
+    if (path.size() == 1) {
+      switch (call.method) {
+        case kj::HttpMethod::GET:
+          return call.reply(200, formatInfo((*sandbox)->record(), url));
+        case kj::HttpMethod::PATCH:
+          return update(kj::mv(call), kj::mv(*sandbox));
+        case kj::HttpMethod::DELETE:
+          return remove(kj::mv(call), kj::mv(*sandbox));
+        default:
+          return call.refuseMethod();
+      }
+    }
+    if (path.size() == 2 && (path[1] == "suspend" || path[1] == "resume")) {
+      if (call.method != kj::HttpMethod::POST) return call.refuseMethod();
+      bool suspends = path[1] == "suspend";
+      return suspends ? suspend(kj::mv(call), **sandbox) : resume(kj::mv(call), **sandbox);
+    }
+    return call.refusePath();
+  }
+  return call.refuse(noSuchSandbox(path[0]));
+}
+
+kj::Promise<void> SandboxesApi::create(ApiCall call) {
+  auto read = co_await call.readBody(registry.getTimer());
+  KJ_IF_MAYBE(refusal, read.tryGet<Refusal>()) {
+    co_await call.refuse(kj::mv(*refusal));
+    co_return;
+  }
+  auto parsed = parseCreate(read.get<kj::Array<kj::byte>>().asChars(), call.ns);
+  KJ_IF_MAYBE(refusal, parsed.tryGet<Refusal>()) {
+    co_await call.refuse(kj::mv(*refusal));
+    co_return;
+  }
+  auto& record = parsed.get<SandboxRecord>();
+  if (record.isNamed() && registry.find(call.ns, record.name) != nullptr) {
+    co_await call.refuse({409, "NAME_CONFLICT"_kj,
+        kj::str("there is a sandbox named ", quote(record.name), " already")});
+    co_return;
+  }
+  if (record.terminationReason.size() > 0) {
+    // It would end at once: the same answer without leaving anything behind.
+    record.id = newSandboxId();
+    record.status = Status::TERMINATED;
+    co_await call.reply(200, formatCreated(record, url, false));
+    co_return;
+  }
+  if (registry.isFull()) {
+    co_await call.refuse({429, "SANDBOX_LIMIT"_kj,
+        kj::str("this machine holds as many sandboxes as it takes; delete some first")});
+    co_return;
+  }
+
+  kj::Maybe<kj::Own<Sandbox>> created;
+  kj::String failure;
+  KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { created = registry.create(kj::mv(record)); })) {
+    logError("a new sandbox could not be saved: ", textOf(*e));
+    failure = textOf(*e);
+  }
+  KJ_IF_MAYBE(sandbox, created) {
+    auto late = registry.getTimer().afterDelay(call.patience.orDefault(CREATE_PATIENCE)).then([]() { return true; });
+    bool timedOut = co_await (*sandbox)->settled().then([]() { return false; }).exclusiveJoin(kj::mv(late));
+    timedOut = timedOut && (*sandbox)->status() == Status::PENDING;
+    auto json = formatCreated((*sandbox)->record(), url, timedOut);
+    co_await call.reply(timedOut ? 504 : 200, kj::mv(json));
+  } else {
+    co_await call.refuse({507, "STORAGE"_kj,
+        kj::str("the sandbox could not be written to disk: ", failure)});
+  }
+}
+
+kj::Promise<void> SandboxesApi::list(ApiCall call) {
+  auto page = parseListQuery(call.query);
+  KJ_IF_MAYBE(refusal, page.tryGet<Refusal>()) {
+    return call.refuse(kj::mv(*refusal));
+  }
+  auto sandboxes = registry.list(call.ns);
+  kj::Vector<const SandboxRecord*> records;
+  for (auto& sandbox: sandboxes) records.add(&sandbox->record());
+  return call.reply(200, formatList(records, page.get<Page>(), url));
+}
+
+kj::Promise<void> SandboxesApi::update(ApiCall call, kj::Own<Sandbox> sandbox) {
+  auto read = co_await call.readBody(registry.getTimer());
+  KJ_IF_MAYBE(refusal, read.tryGet<Refusal>()) {
+    co_await call.refuse(kj::mv(*refusal));
+    co_return;
+  }
+  auto parsed = parseUpdate(read.get<kj::Array<kj::byte>>().asChars());
+  KJ_IF_MAYBE(refusal, parsed.tryGet<Refusal>()) {
+    co_await call.refuse(kj::mv(*refusal));
+    co_return;
+  }
+  KJ_IF_MAYBE(name, parsed.get<kj::Maybe<kj::String>>()) {
+    auto& record = sandbox->record();
+    KJ_IF_MAYBE(other, registry.find(record.ns, *name)) {
+      if (other->get() != sandbox.get()) {
+        co_await call.refuse({409, "NAME_CONFLICT"_kj,
+            kj::str("there is a sandbox named ", quote(*name), " already")});
+        co_return;
+      }
+    }
+    if (record.status == Status::TERMINATED) {
+      co_await call.refuse({400, "INVALID_STATE"_kj,
+          kj::str("sandbox ", record.id, " is terminated")});
+      co_return;
+    }
+    kj::Maybe<kj::String> failure;
+    KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { sandbox->rename(*name); })) {
+      logError("the new name of sandbox ", record.id, " could not be saved: ", textOf(*e));
+      failure = kj::str("the new name could not be written to disk: ", textOf(*e));
+    }
+    KJ_IF_MAYBE(text, failure) {
+      co_await call.refuse({507, "STORAGE"_kj, kj::mv(*text)});
+      co_return;
+    }
+  }
+  co_await call.reply(200, formatInfo(sandbox->record(), url));
+}
+
+kj::Promise<void> SandboxesApi::remove(ApiCall call, kj::Own<Sandbox> sandbox) {
+  // The end goes on without this request; a second DELETE joins it.
+  auto late = registry.getTimer().afterDelay(DELETE_PATIENCE).then([]() -> kj::String {
+    return kj::str("it takes longer than expected");
+  });
+  auto failure = co_await sandbox->terminate("UserRequested")
+                     .then([]() { return kj::String(); },
+                           [](kj::Exception&& e) { return textOf(e); })
+                     .exclusiveJoin(kj::mv(late));
+  if (failure.size() == 0) {
+    co_await call.reply(200, kj::str("{}"));
+  } else {
+    co_await call.refuse({500, "INTERNAL_ERROR"_kj,
+        kj::str("sandbox ", sandbox->record().id, " could not be removed: ", failure)});
+  }
+}
+
+kj::Promise<void> SandboxesApi::suspend(ApiCall call, Sandbox& sandbox) {
+  auto& record = sandbox.record();
+  switch (sandbox.suspend()) {
+    case Sandbox::Answer::STARTED:
+      return call.reply(202, formatInfo(record, url));
+    case Sandbox::Answer::ALREADY:
+      return call.reply(200, formatInfo(record, url));
+    case Sandbox::Answer::REFUSED:
+      if (!record.isNamed()) {
+        return call.refuse({400, "INVALID_STATE"_kj,
+            kj::str("sandbox ", record.id, " has no name; only named sandboxes can be suspended")});
+      }
+      return call.refuse({400, "INVALID_STATE"_kj,
+          kj::str("sandbox ", record.id, " cannot be suspended (status: ", toWord(record.status), ")")});
+  }
+  KJ_UNREACHABLE;
+}
+
+kj::Promise<void> SandboxesApi::resume(ApiCall call, Sandbox& sandbox) {
+  auto& record = sandbox.record();
+  switch (sandbox.resume()) {
+    case Sandbox::Answer::STARTED:
+      return call.reply(202, formatInfo(record, url));
+    case Sandbox::Answer::ALREADY:
+      return call.reply(200, formatInfo(record, url));
+    case Sandbox::Answer::REFUSED:
+      return call.refuse({400, "INVALID_STATE"_kj,
+          kj::str("sandbox ", record.id, " cannot be resumed (status: ", toWord(record.status), ")")});
+  }
+  KJ_UNREACHABLE;
+}
+
+}  // namespace sandbridge::localcloud
