@@ -6,7 +6,6 @@
 // request as TensorLake does it, and the request is then cut.
 
 #include "localcloud/registry.h"
-#include "localcloud/websocket-pass.h"
 
 namespace sandbridge::localcloud {
 
@@ -23,7 +22,6 @@ class DataPlaneProxy {
 
  private:
   kj::Timer& timer;
-  WebSocketPass sockets;
   kj::Vector<kj::HttpHeaderId> requestHeaders;
   kj::Vector<kj::HttpHeaderId> responseHeaders;
 

@@ -19,6 +19,8 @@ constexpr size_t MAX_ARGUMENT = 128u << 10;
 // Well below the 2 MiB that Linux gives to all arguments together.
 constexpr size_t MAX_ARGUMENTS = 1u << 20;
 constexpr size_t MAX_COMPLAINT = 2000;
+// An exit code or a signal's number.
+constexpr uint64_t MAX_STATUS = 255;
 
 // $1 merge|split, $2 keep|null (standard input), $3 working directory, $4 directory to make or
 // empty, $5 perl program or empty, $6 number of NAME=VALUE that follow; then the command
@@ -303,7 +305,9 @@ CommandOutput::Step CommandOutput::take(const ProcessEvent& event) {
     step.word = kj::heapString(line.slice(2));
     return step;
   } else if (!isError && (tag == 'x' || tag == 'k')) {
-    KJ_IF_MAYBE (n, number(line, 2, &end)) {
+    // What no process can have is nobody's status: cut to fit, 2^32 would read as success.
+    auto status = number(line, 2, &end);
+    KJ_IF_MAYBE (n, status.orDefault(MAX_STATUS + 1) <= MAX_STATUS ? status : nullptr) {
       exit.kind = tag == 'x' ? ExitStatus::EXITED : ExitStatus::SIGNALED;
       exit.value = static_cast<unsigned>(*n);
       ended = true;
@@ -311,7 +315,10 @@ CommandOutput::Step CommandOutput::take(const ProcessEvent& event) {
       return step;
     }
   }
-  if (said.size() < MAX_COMPLAINT) said = kj::str(said, said.size() > 0 ? " " : "", line);
+  if (said.size() < MAX_COMPLAINT) {
+    auto head = line.slice(0, kj::min(line.size(), MAX_COMPLAINT));
+    said = toValidUtf8(kj::str(said, said.size() > 0 ? " " : "", head));
+  }
   return step;
 }
 

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/json.h"
 
+#include <limits.h>
+
 namespace sandbridge::tensorlake {
 
 namespace {
@@ -44,6 +46,14 @@ Sandbox readSandbox(const JsonValue& json) {
   return sandbox;
 }
 
+// None for what an int cannot hold: cut to fit, an exit code of 2^32 would read as success.
+kj::Maybe<int> smallInt(const JsonValue& object, kj::StringPtr name) {
+  KJ_IF_MAYBE (value, getInt(object, name)) {
+    if (*value >= INT_MIN && *value <= INT_MAX) return static_cast<int>(*value);
+  }
+  return nullptr;
+}
+
 ProcessInfo readProcess(const JsonValue& json) {
   ProcessInfo info;
   bool complete = false;
@@ -57,8 +67,8 @@ ProcessInfo readProcess(const JsonValue& json) {
   if (!complete || info.status.size() == 0) {
     throwError(ErrorKind::FAILED, "TensorLake described a process without a pid or a status.");
   }
-  KJ_IF_MAYBE (code, getInt(json, "exit_code")) info.exitCode = static_cast<int>(*code);
-  KJ_IF_MAYBE (number, getInt(json, "signal")) info.signal = static_cast<int>(*number);
+  info.exitCode = smallInt(json, "exit_code");
+  info.signal = smallInt(json, "signal");
   return info;
 }
 
@@ -75,8 +85,12 @@ kj::String oneLine(kj::ArrayPtr<const char> raw) {
       out.add(' ');
     }
   }
-  while (out.size() > 0 && out.back() == ' ') out.removeLast();
-  return toValidUtf8(out.asPtr());
+  auto valid = toValidUtf8(out.asPtr());
+  // What replaces a byte is longer than it. Not inside a character, and no blank at the end.
+  size_t end = kj::min(valid.size(), LIMIT);
+  while (end > 0 && end < valid.size() && (valid[end] & 0xc0) == 0x80) --end;
+  if (end > 0 && valid[end - 1] == ' ') --end;
+  return kj::heapString(valid.slice(0, end));
 }
 
 }  // namespace
@@ -168,14 +182,14 @@ kj::Maybe<ProcessEvent> parseProcessEvent(const StreamEvent& event) {
       return ProcessEvent{error ? ProcessEvent::STDERR_LINE : ProcessEvent::STDOUT_LINE,
                           kj::heapString(*line)};
     }
-    KJ_IF_MAYBE (code, getInt(*json, "exit_code")) {
-      return ProcessEvent{ProcessEvent::EXITED, kj::String(), static_cast<int>(*code)};
+    KJ_IF_MAYBE (code, smallInt(*json, "exit_code")) {
+      return ProcessEvent{ProcessEvent::EXITED, kj::String(), *code};
     }
-    KJ_IF_MAYBE (number, getInt(*json, "signal")) {
-      return ProcessEvent{ProcessEvent::SIGNALED, kj::String(), static_cast<int>(*number)};
+    KJ_IF_MAYBE (number, smallInt(*json, "signal")) {
+      return ProcessEvent{ProcessEvent::SIGNALED, kj::String(), *number};
     }
-    KJ_IF_MAYBE (pid, getInt(*json, "pid")) {
-      return ProcessEvent{ProcessEvent::STARTED, kj::String(), static_cast<int>(*pid)};
+    KJ_IF_MAYBE (pid, smallInt(*json, "pid")) {
+      if (*pid > 0) return ProcessEvent{ProcessEvent::STARTED, kj::String(), *pid};
     }
     if (getMember(*json, "error") != nullptr) {
       throwError(ErrorKind::INTERRUPTED,

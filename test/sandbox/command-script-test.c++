@@ -365,6 +365,19 @@ TEST_CASE("a process group that is not the command's own is never believed") {
   }
 }
 
+TEST_CASE("a status that no process can have is not believed, and a complaint stays short") {
+  CommandOutput output(true);
+  auto take = [&](kj::StringPtr text) {
+    return output.take(ProcessEvent{ProcessEvent::STDOUT_LINE, kj::heapString(text)}).kind;
+  };
+  CHECK(take("x 4294967296") == CommandOutput::NOTHING);
+  CHECK(take("k 256") == CommandOutput::NOTHING);
+  CHECK(output.status() == nullptr);
+  take(kj::str(kj::repeat('x', 1 << 20)));
+  CHECK(output.complaint().size() < 5000);
+  CHECK(take("x 255") == CommandOutput::ENDED);
+}
+
 TEST_CASE("the scripts work in every POSIX shell of this machine") {
   for (kj::StringPtr shell : {"dash"_kj, "bash"_kj}) {
     auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);

@@ -258,6 +258,18 @@ TEST_CASE("error bodies are one short line, from JSON or plain text") {
   CHECK(parseError("{\"error\":\"x\",\"code\":\"NOT_FOUND\"}"_kj).code == "NOT_FOUND");
   CHECK(parseError("plain \x1b[31m text\n"_kj).text == "plain [31m text");
   CHECK(parseError(kj::str(kj::repeat('x', 5000)).asArray()).text.size() == 500);
+  // Each byte becomes a character of three.
+  CHECK(parseError(kj::str(kj::repeat('\xff', 5000)).asArray()).text.size() == 498);
+}
+
+TEST_CASE("a status that no process can have is not taken for another one") {
+  auto parse = [](kj::StringPtr data) { return parseProcessEvent({kj::String(), kj::heapString(data)}); };
+  CHECK(parse("{\"exit_code\":4294967296}") == nullptr);
+  CHECK(parse("{\"signal\":4294967296}") == nullptr);
+  CHECK(parse("{\"pid\":4294967298}") == nullptr);
+  CHECK(parse("{\"pid\":-2}") == nullptr);
+  auto process = parseProcess("{\"pid\":3,\"status\":\"exited\",\"exit_code\":4294967296}"_kj);
+  CHECK(process.exitCode == nullptr);
 }
 
 TEST_CASE("an exception keeps what TensorLake answered, and its text does not show it") {

@@ -19,35 +19,39 @@ kj::Maybe<kj::String> toLine(kj::ArrayPtr<const char> bytes, bool ended) {
 
 }  // namespace
 
+bool LineSplitter::cutLong(kj::FunctionParam<void(kj::String)>& line) {
+  while (partial.size() > maxLine) {
+    // Not inside a character.
+    size_t cut = maxLine;
+    while (cut > maxLine - 4 && (partial[cut] & 0xc0) == 0x80) cut--;
+    KJ_IF_MAYBE (text, toLine(partial.asPtr().slice(0, cut), false)) {
+      line(kj::mv(*text));
+    } else {
+      return false;
+    }
+    kj::Vector<char> rest;
+    rest.addAll(partial.asPtr().slice(cut, partial.size()));
+    partial = kj::mv(rest);
+  }
+  return true;
+}
+
 bool LineSplitter::push(kj::ArrayPtr<const char> bytes,
                         kj::FunctionParam<void(kj::String)> line) {
   while (bytes.size() > 0) {
     auto newline = static_cast<const char*>(memchr(bytes.begin(), '\n', bytes.size()));
     if (newline == nullptr) {
       partial.addAll(bytes);
-      bytes = nullptr;
-      while (partial.size() > MAX_LINE) {
-        // Not inside a character.
-        size_t cut = MAX_LINE;
-        while (cut > MAX_LINE - 4 && (partial[cut] & 0xc0) == 0x80) cut--;
-        KJ_IF_MAYBE (text, toLine(partial.asPtr().slice(0, cut), false)) {
-          line(kj::mv(*text));
-        } else {
-          return false;
-        }
-        kj::Vector<char> rest;
-        rest.addAll(partial.asPtr().slice(cut, partial.size()));
-        partial = kj::mv(rest);
-      }
-      break;
+      return cutLong(line);
     }
     auto head = bytes.slice(0, newline - bytes.begin());
     bytes = bytes.slice(head.size() + 1, bytes.size());
     kj::Maybe<kj::String> text;
-    if (partial.size() == 0) {
+    if (partial.size() == 0 && head.size() <= maxLine) {
       text = toLine(head, true);
     } else {
       partial.addAll(head);
+      if (!cutLong(line)) return false;
       text = toLine(partial, true);
       partial.clear();
     }

@@ -19,13 +19,18 @@ class LineSplitter {
   // A line longer than this is cut: the one place where we cannot be as TensorLake's daemon, which would buffer it all.
   static constexpr size_t MAX_LINE = 16u << 20;
 
+  explicit LineSplitter(size_t maxLine = MAX_LINE): maxLine(maxLine) {}
+
   // Calls `line` for each line that `bytes` completes. False when a line was not UTF-8: no more may follow.
   bool push(kj::ArrayPtr<const char> bytes, kj::FunctionParam<void(kj::String)> line);
   // The stream has ended: what is left is a line too.
   bool finish(kj::FunctionParam<void(kj::String)> line);
 
  private:
+  size_t maxLine;
   kj::Vector<char> partial;
+
+  bool cutLong(kj::FunctionParam<void(kj::String)>& line);
 };
 
 struct OutputLine {
