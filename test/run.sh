@@ -2,7 +2,7 @@
 # Installs what it needs, builds, and runs every test. Ends with "N passed, N failed"; exit code 0 only without failures.
 #
 #   test/run.sh            everything
-#   test/run.sh SUITE...   some of: unit asan plugin conformance opencode opencode-asan examples readme bench
+#   test/run.sh SUITE...   some of: unit asan fuzz plugin conformance opencode opencode-asan examples readme
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source examples/install.sh
@@ -10,7 +10,7 @@ source examples/install.sh
 usage() { sed -n '2,5s/^# \{0,1\}//p' "$0"; }
 case "${1:-}" in -h | --help) usage; exit 0 ;; esac
 suites=("$@")
-[ $# -gt 0 ] || suites=(unit asan plugin conformance opencode opencode-asan examples readme bench)
+[ $# -gt 0 ] || suites=(unit asan fuzz plugin conformance opencode opencode-asan examples readme)
 
 passed=0 failed=0
 logs=build/test-logs
@@ -76,6 +76,7 @@ if wanted asan; then
   suite asan unit_tests build-asan
   suite commands-asan env SANDBRIDGE_BINARY="$PWD/build-asan/sandbridge" test/rpc/commands.sh
 fi
+if wanted fuzz; then suite fuzz test/fuzz/run.sh 60; fi
 if wanted plugin; then
   suite plugin-node npm --prefix plugin run --silent test:node
   suite plugin-bun npm --prefix plugin run --silent test:bun
@@ -97,7 +98,6 @@ if wanted examples; then
   suite harness test/examples/harness.sh
 fi
 if wanted readme; then suite readme node --test test/examples/readme.mjs; fi
-if wanted bench; then suite bench test/bench/run.sh --quick; fi
 
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]
