@@ -36,7 +36,9 @@ class HttpClient {
     // None sends no body, and `Content-Length: 0` on POST and PUT.
     kj::OneOf<decltype(nullptr), kj::Array<const kj::byte>, StreamBody> body = nullptr;
     kj::Duration connectTimeout = 10 * kj::SECONDS;
-    // From the start, waiting for a free connection included, to the last byte of the response body. Absent: no limit (streams).
+    // From the start, waiting for a free connection included, until the response's headers are there. Absent: no limit.
+    kj::Maybe<kj::Duration> answerTimeout;
+    // As answerTimeout, to the last byte of the response body. Absent: no limit (streams).
     kj::Maybe<kj::Duration> totalTimeout;
     // Longest silence while the response is awaited or read; the time that the reader takes does not count. Absent: no limit.
     kj::Maybe<kj::Duration> idleTimeout;
@@ -62,7 +64,7 @@ class HttpClient {
   static TransportPhase phaseOf(const kj::Exception& e);
 };
 
-// At most 256 connections a host. Proxies as in curl's environment variables (http_proxy, ...), but none for loopback.
+// At most 256 connections a host, and as many kept alive in all. Proxies as in curl's environment variables (http_proxy, ...), but none for loopback.
 // Certificates: CURL_CA_BUNDLE or SSL_CERT_FILE if set, else the system's. Responses may outlive the client.
 kj::Own<HttpClient> newHttpClient(kj::UnixEventPort& port, kj::Timer& timer);
 

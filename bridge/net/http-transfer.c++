@@ -109,6 +109,7 @@ void HttpTransfer::configure() {
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, curlError);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_URL, request.url.cStr());
+  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);  // a path is what it says: `..` is not taken out
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    kj::max(1l, static_cast<long>(request.connectTimeout / kj::MILLISECONDS)));
@@ -194,7 +195,8 @@ kj::Promise<void> HttpTransfer::start() {
   started = lastActivity = loop->timer.now();
   loop->add(easy, *this);
   added = true;
-  if (request.totalTimeout != nullptr || request.idleTimeout != nullptr) {
+  if (request.answerTimeout != nullptr || request.totalTimeout != nullptr ||
+      request.idleTimeout != nullptr) {
     watchdog = watch().eagerlyEvaluate(nullptr);
   }
   return kj::mv(paf.promise);
@@ -263,12 +265,28 @@ kj::Promise<void> HttpTransfer::watch() {
   for (;;) {
     auto now = timer.now();
     kj::Maybe<kj::TimePoint> next;
+    auto wakeAt = [&next](kj::TimePoint time) {
+      KJ_IF_MAYBE (n, next) {
+        next = kj::min(*n, time);
+      } else {
+        next = time;
+      }
+    };
     KJ_IF_MAYBE (total, request.totalTimeout) {
       if (now - started >= *total) {
         fail(transportError(kj::str("no complete answer from ", host, " within ", seconds(*total))));
         co_return;
       }
-      next = started + *total;
+      wakeAt(started + *total);
+    }
+    KJ_IF_MAYBE (limit, request.answerTimeout) {
+      if (!headersComplete) {
+        if (now - started >= *limit) {
+          fail(transportError(kj::str("no answer from ", host, " within ", seconds(*limit))));
+          co_return;
+        }
+        wakeAt(started + *limit);
+      }
     }
     KJ_IF_MAYBE (idle, request.idleTimeout) {
       if (receivePaused || buffered() > 0 || sendPaused) lastActivity = now;  // we are the slow ones
@@ -276,14 +294,13 @@ kj::Promise<void> HttpTransfer::watch() {
         fail(transportError(kj::str("nothing came from ", host, " for ", seconds(*idle))));
         co_return;
       }
-      auto due = lastActivity + *idle;
-      KJ_IF_MAYBE (n, next) {
-        next = kj::min(*n, due);
-      } else {
-        next = due;
-      }
+      wakeAt(lastActivity + *idle);
     }
-    co_await timer.atTime(KJ_ASSERT_NONNULL(next));
+    KJ_IF_MAYBE (time, next) {
+      co_await timer.atTime(*time);
+    } else {
+      co_return;
+    }
   }
 }
 

@@ -40,13 +40,25 @@ class SandboxAccess {
   virtual kj::Timer& timer() = 0;
 };
 
-// Calls `action(use)`, and once more when the first request was certainly not carried out. Whatever
+// How long requests that are certainly not carried out are made again while the sandbox is found to
+// be there, and the pauses between: it may run without being reachable yet.
+constexpr kj::Duration REACH_TIMEOUT = 30 * kj::SECONDS;
+constexpr kj::Duration FIRST_REACH_PAUSE = 50 * kj::MILLISECONDS;
+constexpr kj::Duration MAX_REACH_PAUSE = 1 * kj::SECONDS;
+
+// Calls `action(use)`, and again while its request was certainly not carried out or is safe to
+// repeat: once at any rate and at once, since finding or resuming the sandbox is what helps, then
+// with pauses. An action of
+// several requests must not let one of the later ones fail as if none had been carried out. Whatever
 // `access` and `action` refer to must outlive the promise.
 template <typename Action>
 auto withSandbox(SandboxAccess& access, Action action)
     -> decltype(action(kj::instance<SandboxUse&>())) {
+  auto pause = 0 * kj::SECONDS;
+  kj::Maybe<kj::TimePoint> deadline;
   for (bool first = true;; first = false) {
     auto use = co_await access.acquire();
+    if (first) deadline = access.timer().now() + REACH_TIMEOUT;
     kj::Maybe<kj::Exception> failure;
     try {
       co_return co_await action(*use);
@@ -55,7 +67,11 @@ auto withSandbox(SandboxAccess& access, Action action)
     }
     auto& e = KJ_ASSERT_NONNULL(failure);
     bool again = co_await access.recover(use->addRef(), kj::cp(e));
-    if (!again || !first) kj::throwFatalException(kj::mv(e));
+    bool late = access.timer().now() >= KJ_ASSERT_NONNULL(deadline);
+    if (!again || (late && !first)) kj::throwFatalException(kj::mv(e));
+    use = nullptr;
+    if (pause > 0 * kj::SECONDS) co_await access.timer().afterDelay(pause);
+    pause = kj::max(FIRST_REACH_PAUSE, kj::min(pause * 2, MAX_REACH_PAUSE));
   }
 }
 

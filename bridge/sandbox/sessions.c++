@@ -111,19 +111,22 @@ class SessionImpl final : public Session, public SandboxAccess {
   kj::Promise<kj::Own<SandboxUse>> acquire() override {
     requireAlive();
     auto lease = kj::refcounted<Lease>(kj::addRef(*this));
-    co_await ensure();
+    // What was reached may be suspended again before this call has its turn.
+    for (int attempt = 0; attempt < 3 && route == nullptr; ++attempt) co_await ensure();
     co_return kj::heap<Use>(kj::mv(lease), kj::addRef(current()));
   }
 
   kj::Promise<bool> recover(kj::Own<SandboxUse> use, kj::Exception failure) override {
     auto answer = tensorlake::failureOf(failure);
-    bool aboutSandbox = !answer.delivered || kindOf(failure) == ErrorKind::INTERRUPTED ||
-                        answer.status >= 502 ||
+    auto kind = kindOf(failure);
+    bool aboutSandbox = !answer.delivered || kind == ErrorKind::INTERRUPTED ||
+                        kind == ErrorKind::UNAVAILABLE || answer.status >= 502 ||
                         (answer.status == 404 && answer.code != wire::NOT_FOUND);
     if (!aboutSandbox || isDestroying()) co_return false;
 
     auto& used = static_cast<Use&>(*use);
     auto usedId = kj::heapString(used.route->sandbox.id);
+    bool moved = false;
     if (usedId != lostId) {
       kj::Maybe<Sandbox> found;
       try {
@@ -139,12 +142,16 @@ class SessionImpl final : public Session, public SandboxAccess {
         auto& old = used.route->sandbox;
         bool same = sandbox->status == wire::RUNNING && sandbox->url == old.url &&
                     sandbox->routingHint == old.routingHint;
-        if (!same) forgetRoute(usedId);
+        moved = !same;
+        if (moved) forgetRoute(usedId);
       }
       if (gone && !isDestroying()) lose(usedId);
     }
     if (usedId == lostId) throwLost();
-    co_return !answer.delivered;
+    // Of a proxy a 404 may mean that the sandbox is elsewhere by now; nothing has been carried out
+    // then. UNAVAILABLE is safe to repeat by its meaning.
+    bool harmless = answer.status == 404 || kind == ErrorKind::UNAVAILABLE;
+    co_return !answer.delivered || (moved && harmless);
   }
 
   void background(kj::Promise<void> task) override {

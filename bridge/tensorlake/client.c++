@@ -8,6 +8,9 @@
 #include "tensorlake/transport.h"
 #include "tensorlake/wire.h"
 
+#include <string>
+#include <unordered_set>
+
 namespace sandbridge::tensorlake {
 
 namespace {
@@ -15,6 +18,8 @@ namespace {
 constexpr kj::Duration LIFECYCLE_TIMEOUT = 300 * kj::SECONDS;
 // Time for the answer to arrive after the server has used up what we announced.
 constexpr kj::Duration ANSWER_SLACK = 10 * kj::SECONDS;
+// For a look at a sandbox that only decides how to go on after a failure.
+constexpr kj::Duration GLANCE_TIMEOUT = 5 * kj::SECONDS;
 constexpr kj::Duration FIRST_POLL = 20 * kj::MILLISECONDS;
 constexpr kj::Duration MAX_POLL = 500 * kj::MILLISECONDS;
 // How long a creation whose answer was lost may take to show up by its name before it is asked for
@@ -100,12 +105,12 @@ class ClientImpl final : public Client {
     if (sandbox.status == wire::RUNNING) co_return kj::mv(sandbox);
 
     auto id = kj::heapString(sandbox.id);
-    auto reason = kj::heapString(sandbox.reason);
+    auto reason = transport.readable(sandbox.reason);
     if (!isFinal(sandbox.status)) {
       try {
         KJ_IF_MAYBE (settled, co_await settle(kj::heapString(id))) {
           if (settled->status == wire::RUNNING) co_return kj::mv(*settled);
-          reason = kj::heapString(settled->reason);
+          reason = transport.readable(settled->reason);
         }
       } catch (kj::Exception& e) {
         error = kj::mv(e);
@@ -119,7 +124,12 @@ class ClientImpl final : public Client {
   }
 
   kj::Promise<kj::Maybe<Sandbox>> get(kj::String idOrName) override {
-    auto call = lifecycle("GET", path(idOrName), kj::str("look up the sandbox"));
+    return kj::evalNow([&]() {
+      return look(lifecycle("GET", path(idOrName), kj::str("look up the sandbox")));
+    });
+  }
+
+  kj::Promise<kj::Maybe<Sandbox>> look(Call call) {
     kj::Maybe<kj::Exception> error;
     try {
       auto answer = co_await transport.fetch(kj::mv(call));
@@ -135,6 +145,7 @@ class ClientImpl final : public Client {
   kj::Promise<kj::Array<Sandbox>> list() override {
     kj::Vector<Sandbox> all;
     kj::String cursor;
+    std::unordered_set<std::string> seen;
     for (unsigned pages = 0; pages < MAX_PAGES; ++pages) {
       auto query = cursor.size() == 0 ? kj::str("?limit=100")
                                       : kj::str("?limit=100&cursor=", percentEncode(cursor));
@@ -142,8 +153,10 @@ class ClientImpl final : public Client {
           lifecycle("GET", kj::str(wire::SANDBOXES, query), kj::str("list the sandboxes")));
       auto page = parseSandboxPage(answer.body.asChars());
       for (auto& sandbox : page.sandboxes) all.add(kj::mv(sandbox));
+      // Some servers name the last page's own cursor at the end.
       if (page.nextCursor.size() == 0 || page.nextCursor == cursor) co_return all.releaseAsArray();
       cursor = kj::mv(page.nextCursor);
+      if (!seen.insert(cursor.cStr()).second) break;
     }
     throwError(ErrorKind::FAILED, "TensorLake's list of sandboxes does not end.");
   }
@@ -201,8 +214,8 @@ class ClientImpl final : public Client {
         if (isSettled(sandbox->status)) co_return kj::mv(found);
         if (poll.over()) {
           throwError(ErrorKind::UNAVAILABLE,
-                     kj::str("the sandbox is still ", sandbox->status, " after ",
-                             LIFECYCLE_TIMEOUT / kj::SECONDS, " s."));
+                     kj::str("the sandbox is still ", transport.readable(sandbox->status),
+                             " after ", LIFECYCLE_TIMEOUT / kj::SECONDS, " s."));
         }
       } else {
         co_return kj::Maybe<Sandbox>(nullptr);
@@ -212,7 +225,12 @@ class ClientImpl final : public Client {
   }
 
   kj::Own<DataPlane> connect(const Sandbox& sandbox) override {
-    return newDataPlane(config, transport, sandbox);
+    return newDataPlane(config, transport, sandbox, [this](kj::String id) {
+      auto call = lifecycle("GET", path(id), kj::str("look up the sandbox"));
+      call.answerTimeout = GLANCE_TIMEOUT;
+      call.patient = false;
+      return look(kj::mv(call));
+    });
   }
 
  private:
@@ -222,6 +240,11 @@ class ClientImpl final : public Client {
   kj::Timer& timer;
 
   static kj::String path(kj::StringPtr idOrName) {
+    // These would lead to another resource; an empty one to all sandboxes.
+    if (idOrName == "." || idOrName == ".." || idOrName.size() == 0) {
+      throwError(ErrorKind::INVALID_ARGUMENT,
+                 kj::str("\"", idOrName, "\" is no sandbox's id or name."));
+    }
     return kj::str(wire::SANDBOXES, "/", percentEncode(idOrName));
   }
 
@@ -244,8 +267,9 @@ class ClientImpl final : public Client {
         if (isFinal(sandbox->status)) throwError(ErrorKind::NOT_FOUND, "the sandbox has ended.");
         if (poll.over()) {
           throwError(ErrorKind::UNAVAILABLE,
-                     kj::str("the sandbox is still ", sandbox->status, " instead of ", status,
-                             " after ", LIFECYCLE_TIMEOUT / kj::SECONDS, " s."));
+                     kj::str("the sandbox is still ", transport.readable(sandbox->status),
+                             " instead of ", status, " after ", LIFECYCLE_TIMEOUT / kj::SECONDS,
+                             " s."));
         }
       } else {
         throwError(ErrorKind::NOT_FOUND, "the sandbox no longer exists.");

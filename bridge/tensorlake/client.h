@@ -80,8 +80,8 @@ class ProcessEvents {
 
 enum class Log { STDOUT, STDERR, OUTPUT };
 
-// The inside of one sandbox. Keeps what it needs of the Sandbox; the Client must outlive it and its
-// promises.
+// The inside of one sandbox. Keeps what it needs of the Sandbox. It must outlive its promises (not
+// the streams that they resolve to), and the Client both.
 class DataPlane {
  public:
   virtual ~DataPlane() noexcept(false) {}
@@ -98,13 +98,14 @@ class DataPlane {
   virtual kj::Promise<void> signal(uint32_t pid, int number) = 0;
   virtual kj::Promise<void> kill(uint32_t pid) = 0;  // SIGKILL
   virtual kj::Promise<void> writeStdin(uint32_t pid, kj::Array<const kj::byte> bytes) = 0;
-  virtual kj::Promise<void> closeStdin(uint32_t pid) = 0;
+  virtual kj::Promise<void> closeStdin(uint32_t pid) = 0;  // success when it is closed already
 
   // Paths are absolute and hold no `..`.
   virtual kj::Promise<kj::Own<kj::AsyncInputStream>> readFile(kj::String path) = 0;
   virtual kj::Promise<void> writeFile(kj::String path, kj::Own<kj::AsyncInputStream> content,
                                       uint64_t size) = 0;
   virtual kj::Promise<void> writeFile(kj::String path, kj::Array<const kj::byte> content) = 0;
+  // NOT_FOUND may mean that it was this call that deleted it, and that its first answer was lost.
   virtual kj::Promise<void> deleteFile(kj::String path) = 0;
   virtual kj::Promise<kj::Array<FileEntry>> listFiles(kj::String path) = 0;
 

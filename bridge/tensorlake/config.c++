@@ -93,6 +93,28 @@ bool isLocalhost(kj::StringPtr host) {
   return host == "localhost" || host == "127.0.0.1";
 }
 
+bool isLoopback(kj::StringPtr host) {
+  if (host == "localhost" || host == "[::1]") return true;
+  // Not a name that only begins like an address of 127.0.0.0/8.
+  if (!host.startsWith("127.")) return false;
+  for (char c : host) {
+    if (c != '.' && (c < '0' || c > '9')) return false;
+  }
+  return true;
+}
+
+bool mayHaveKey(const Config& config, const UrlParts& url) {
+  if (config.sandboxProxyUrl.size() > 0) {
+    auto proxy = parseUrl(config.sandboxProxyUrl);
+    if (url.scheme == proxy.scheme && url.host == proxy.host && url.port == proxy.port) return true;
+  }
+  auto api = parseUrl(config.apiUrl);
+  if (isLoopback(api.host)) return isLoopback(url.host);
+  if (url.scheme != "https" || !api.host.startsWith(API_PREFIX)) return false;
+  auto domain = api.host.slice(API_PREFIX.size());
+  return url.host == domain || url.host.endsWith(kj::str(".", domain));
+}
+
 kj::String lifecycleUrl(const Config& config) {
   auto url = parseUrl(config.apiUrl);
   if (isLocalhost(url.host)) {
@@ -100,6 +122,11 @@ kj::String lifecycleUrl(const Config& config) {
                    config.space);
   }
   if (url.host.startsWith(API_PREFIX)) {
+    if (url.scheme != "https") {
+      throwError(ErrorKind::INVALID_ARGUMENT,
+                 kj::str("TENSORLAKE_API_URL must begin with https://; the key is not sent to ",
+                         url.host, " without encryption."));
+    }
     return kj::str(url.scheme, "://sandbox.", url.host.slice(API_PREFIX.size()), url.port);
   }
   throwError(ErrorKind::INVALID_ARGUMENT, kj::str("TENSORLAKE_API_URL has the host ", url.host,
@@ -144,7 +171,13 @@ Config configFromEnvironment(EnvironmentLookup lookup) {
     config.diskMb = static_cast<uint32_t>(number("TENSORLAKE_DISK_MB", *v, 1, 1u << 24));
   }
   lifecycleUrl(config);
-  if (config.sandboxProxyUrl.size() > 0) parseUrl(config.sandboxProxyUrl);
+  if (config.sandboxProxyUrl.size() > 0) {
+    auto url = parseUrl(config.sandboxProxyUrl);
+    if (url.scheme != "https" && !isLoopback(url.host)) {
+      throwError(ErrorKind::INVALID_ARGUMENT,
+                 "TENSORLAKE_SANDBOX_PROXY_URL must begin with https:// unless it is on loopback.");
+    }
+  }
   return config;
 }
 

@@ -34,7 +34,7 @@ Config configFromEnvironment();
 
 // Base of lifecycle calls: `https://sandbox.X` for `https://api.X`, `API/v1/namespaces/NS` on
 // loopback. Any other host throws INVALID_ARGUMENT: TensorLake's own clients would send the key to
-// production instead.
+// production instead. So does http elsewhere than on loopback.
 kj::String lifecycleUrl(const Config& config);
 
 // "http", "127.0.0.1:8080": the parts of an http or https URL that matter here; throws
@@ -49,5 +49,12 @@ UrlParts parseUrl(kj::StringPtr url);
 
 // Exactly what TensorLake's clients take for "localhost mode".
 bool isLocalhost(kj::StringPtr host);
+// Whether nothing that is sent there leaves this machine.
+bool isLoopback(kj::StringPtr host);
+
+// Whether the key may be sent to the address that an answer names for a sandbox: an https host
+// under X where the API is `https://api.X`, loopback where the API is on loopback, and what
+// TENSORLAKE_SANDBOX_PROXY_URL names. An answer must not be able to send the key anywhere else.
+bool mayHaveKey(const Config& config, const UrlParts& url);
 
 }  // namespace sandbridge::tensorlake

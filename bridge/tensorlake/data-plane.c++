@@ -17,11 +17,17 @@ namespace {
 constexpr kj::Duration WAKE_TIMEOUT = 120 * kj::SECONDS;
 constexpr kj::Duration FILE_SILENCE = 60 * kj::SECONDS;
 constexpr kj::Duration HEALTH_TIMEOUT = 10 * kj::SECONDS;
+// How long the end of a stream is waited for, so that its connection can be used again, once the
+// last event has come.
+constexpr kj::Duration END_TIMEOUT = 2 * kj::SECONDS;
+// A file that comes slower than this for longer than FILE_SILENCE in all does not come.
+constexpr uint64_t SLOWEST_FILE = 16u << 10;  // bytes a second
 
 class ProcessEventsImpl final : public ProcessEvents {
  public:
-  ProcessEventsImpl(HttpClient::Response response, bool toCompletion)
+  ProcessEventsImpl(HttpClient::Response response, Transport& transport, bool toCompletion)
       : response(kj::mv(response)),
+        transport(transport),
         toCompletion(toCompletion),
         buffer(kj::heapArray<kj::byte>(32u << 10)) {}
 
@@ -31,7 +37,7 @@ class ProcessEventsImpl final : public ProcessEvents {
         auto raw = kj::mv(parsed.front());
         parsed.pop_front();
         if (ended) continue;
-        auto event = parseProcessEvent(raw);
+        auto event = parseProcessEvent(raw, transport.secret());
         KJ_IF_MAYBE (e, event) {
           ended = toCompletion
                       ? e->kind == ProcessEvent::EXITED || e->kind == ProcessEvent::SIGNALED
@@ -42,7 +48,13 @@ class ProcessEventsImpl final : public ProcessEvents {
       size_t count = 0;
       kj::Maybe<kj::Exception> error;
       try {
-        count = co_await response.body->tryRead(buffer.begin(), 1, buffer.size());
+        auto reading = response.body->tryRead(buffer.begin(), 1, buffer.size());
+        if (ended) {
+          auto& timer = transport.getTimer();
+          if (endBy == nullptr) endBy = timer.now() + END_TIMEOUT;
+          reading = timer.timeoutAt(KJ_ASSERT_NONNULL(endBy), kj::mv(reading));
+        }
+        count = co_await reading;
       } catch (kj::Exception& e) {
         error = kj::mv(e);
       }
@@ -65,17 +77,48 @@ class ProcessEventsImpl final : public ProcessEvents {
 
  private:
   HttpClient::Response response;
+  Transport& transport;
   bool toCompletion;
   bool ended = false;
+  kj::Maybe<kj::TimePoint> endBy;
   kj::Array<kj::byte> buffer;
   EventStreamParser parser;
   std::deque<StreamEvent> parsed;
 };
 
-class DataPlaneImpl final : public DataPlane {
+// A file as it comes. The HTTP client notices silence; this notices a trickle. The time that the
+// reader takes does not count.
+class FileBody final : public kj::AsyncInputStream {
  public:
-  DataPlaneImpl(const Config& config, Transport& transport, const Sandbox& sandbox)
-      : transport(transport) {
+  FileBody(kj::Own<kj::AsyncInputStream> inner, kj::Timer& timer)
+      : inner(kj::mv(inner)), timer(timer) {}
+
+  kj::Promise<size_t> tryRead(void* buffer, size_t minBytes, size_t maxBytes) override {
+    auto begin = timer.now();
+    auto allowed = FILE_SILENCE +
+                   static_cast<int64_t>((received + minBytes) / SLOWEST_FILE) * kj::SECONDS - waited;
+    auto late = timer.afterDelay(allowed).then([]() -> kj::Promise<size_t> {
+      return makeError(ErrorKind::INTERRUPTED, kj::str("it comes more slowly than ",
+                                                       SLOWEST_FILE / 1024, " KiB a second"));
+    });
+    auto n = co_await inner->tryRead(buffer, minBytes, maxBytes).exclusiveJoin(kj::mv(late));
+    received += n;
+    waited += timer.now() - begin;
+    co_return n;
+  }
+  kj::Maybe<uint64_t> tryGetLength() override { return inner->tryGetLength(); }
+
+ private:
+  kj::Own<kj::AsyncInputStream> inner;
+  kj::Timer& timer;
+  uint64_t received = 0;
+  kj::Duration waited = 0 * kj::SECONDS;
+};
+
+class DataPlaneImpl final : public DataPlane, private RouteCheck {
+ public:
+  DataPlaneImpl(const Config& config, Transport& transport, const Sandbox& sandbox, Lookup lookup)
+      : transport(transport), known(sandbox.clone()), lookup(kj::mv(lookup)) {
     auto given =
         sandbox.url.size() > 0 ? kj::StringPtr(sandbox.url) : kj::StringPtr(config.sandboxProxyUrl);
     if (given.size() == 0) {
@@ -84,15 +127,16 @@ class DataPlaneImpl final : public DataPlane {
                  "not set; guessing one could send the key to a stranger.");
     }
     auto url = parseUrl(given);
+    if (!mayHaveKey(config, url)) {
+      throwError(ErrorKind::FAILED,
+                 kj::str("TensorLake named an address for the sandbox that the key is not sent to: ",
+                         url.scheme, "://", transport.readable(url.host),
+                         ". Set TENSORLAKE_SANDBOX_PROXY_URL to it if it is right."));
+    }
     if (isLocalhost(url.host)) {
       base = kj::str(url.scheme, "://", url.host, url.port, url.path);
       addHeader("Host", kj::str(sandbox.id, wire::LOCAL_HOST_SUFFIX));
     } else {
-      if (url.scheme != "https" && config.apiUrl.startsWith("https://")) {
-        throwError(ErrorKind::FAILED,
-                   kj::str("TensorLake named an address without encryption for the sandbox, on ",
-                           url.host, "; the key is not sent there."));
-      }
       base = kj::str(url.scheme, "://", url.host, url.port);
       addHeader(wire::SANDBOX_ID, kj::heapString(sandbox.id));
     }
@@ -163,15 +207,21 @@ class DataPlaneImpl final : public DataPlane {
   kj::Promise<void> closeStdin(uint32_t pid) override {
     return transport
         .fetch(make("POST", processPath(pid, "/stdin/close"), "close the process's input"))
-        .ignoreResult();
+        .ignoreResult()
+        .catch_([](kj::Exception&& e) {
+          // Closed already: by the same request, most likely, whose answer was lost.
+          if (failureOf(e).code != wire::STDIN_NOT_WRITABLE) kj::throwFatalException(kj::mv(e));
+        });
   }
 
   kj::Promise<kj::Own<kj::AsyncInputStream>> readFile(kj::String path) override {
     auto call = make("GET", filePath(wire::FILES, path), kj::str("read ", path));
     call.idleTimeout = FILE_SILENCE;
-    return transport.send(kj::mv(call)).then([](HttpClient::Response&& response) {
-      return kj::mv(response.body);
-    });
+    auto& timer = transport.getTimer();
+    return transport.send(kj::mv(call))
+        .then([&timer](HttpClient::Response&& response) -> kj::Own<kj::AsyncInputStream> {
+          return kj::heap<FileBody>(kj::mv(response.body), timer);
+        });
   }
 
   kj::Promise<void> writeFile(kj::String path, kj::Own<kj::AsyncInputStream> content,
@@ -213,6 +263,8 @@ class DataPlaneImpl final : public DataPlane {
 
  private:
   Transport& transport;
+  Sandbox known;
+  Lookup lookup;
   kj::String base;
   kj::Vector<HttpClient::Header> headers;
 
@@ -231,6 +283,7 @@ class DataPlaneImpl final : public DataPlane {
     call.method = method;
     call.url = kj::str(base, path);
     call.what = kj::heapString(what);
+    call.route = *this;
     for (auto& header : headers) {
       call.headers.add(
           HttpClient::Header{kj::heapString(header.name), kj::heapString(header.value)});
@@ -247,7 +300,7 @@ class DataPlaneImpl final : public DataPlane {
 
   kj::Promise<kj::Own<ProcessEvents>> stream(Call call, bool toCompletion) {
     return transport.send(kj::mv(call))
-        .then([toCompletion](HttpClient::Response&& response) -> kj::Own<ProcessEvents> {
+        .then([this, toCompletion](HttpClient::Response&& response) -> kj::Own<ProcessEvents> {
           auto type = response.header("content-type");
           bool right = false;
           KJ_IF_MAYBE (t, type) right = strstr(t->cStr(), "text/event-stream") != nullptr;
@@ -255,16 +308,29 @@ class DataPlaneImpl final : public DataPlane {
             throwError(toCompletion ? ErrorKind::INTERRUPTED : ErrorKind::FAILED,
                        "TensorLake answered with something other than an event stream.");
           }
-          return kj::heap<ProcessEventsImpl>(kj::mv(response), toCompletion);
+          return kj::heap<ProcessEventsImpl>(kj::mv(response), transport, toCompletion);
         });
+  }
+
+  kj::Promise<bool> isCurrent() override {
+    try {
+      KJ_IF_MAYBE (now, co_await lookup(kj::heapString(known.id))) {
+        co_return now->status == wire::RUNNING && now->url == known.url &&
+            now->routingHint == known.routingHint;
+      }
+      co_return false;
+    } catch (kj::Exception&) {
+      // With nothing known of it, it may as well be where it was.
+      co_return true;
+    }
   }
 };
 
 }  // namespace
 
-kj::Own<DataPlane> newDataPlane(const Config& config, Transport& transport,
-                                const Sandbox& sandbox) {
-  return kj::heap<DataPlaneImpl>(config, transport, sandbox);
+kj::Own<DataPlane> newDataPlane(const Config& config, Transport& transport, const Sandbox& sandbox,
+                                Lookup lookup) {
+  return kj::heap<DataPlaneImpl>(config, transport, sandbox, kj::mv(lookup));
 }
 
 }  // namespace sandbridge::tensorlake

@@ -4,6 +4,8 @@
 #include "base/json.h"
 
 #include <limits.h>
+#include <signal.h>
+#include <string.h>
 
 namespace sandbridge::tensorlake {
 
@@ -54,6 +56,16 @@ kj::Maybe<int> smallInt(const JsonValue& object, kj::StringPtr name) {
   return nullptr;
 }
 
+// What a process died of. Out of memory is death by SIGKILL, whether or not the signal is told.
+kj::Maybe<int> readSignal(const JsonValue& json, bool outOfMemory) {
+  KJ_IF_MAYBE (number, smallInt(json, "signal")) {
+    if (*number > 0) return *number;
+  }
+  if (outOfMemory || getBool(json, "oom_killed").orDefault(false)) return SIGKILL;
+  }
+  return nullptr;
+}
+
 ProcessInfo readProcess(const JsonValue& json) {
   ProcessInfo info;
   bool complete = false;
@@ -68,13 +80,17 @@ ProcessInfo readProcess(const JsonValue& json) {
     throwError(ErrorKind::FAILED, "TensorLake described a process without a pid or a status.");
   }
   info.exitCode = smallInt(json, "exit_code");
-  info.signal = smallInt(json, "signal");
+  info.signal = readSignal(json, info.status == "oom_killed");
   return info;
 }
 
-// Cut, and freed of what could disturb a terminal or a log line.
-kj::String oneLine(kj::ArrayPtr<const char> raw) {
+}  // namespace
+
+kj::String oneLine(kj::ArrayPtr<const char> raw, kj::StringPtr secret) {
   constexpr size_t LIMIT = 500;
+  if (secret.size() > 0 && memmem(raw.begin(), raw.size(), secret.begin(), secret.size())) {
+    return kj::str("(a text that holds the key)");
+  }
   kj::Vector<char> out;
   for (char c : raw) {
     if (out.size() >= LIMIT) break;
@@ -92,8 +108,6 @@ kj::String oneLine(kj::ArrayPtr<const char> raw) {
   if (end > 0 && valid[end - 1] == ' ') --end;
   return kj::heapString(valid.slice(0, end));
 }
-
-}  // namespace
 
 kj::String toJson(const CreateRequest& request, const Config& defaults) {
   JsonWriter json;
@@ -171,10 +185,12 @@ kj::Array<FileEntry> parseFiles(kj::ArrayPtr<const char> json) {
   return files.releaseAsArray();
 }
 
-kj::Maybe<ProcessEvent> parseProcessEvent(const StreamEvent& event) {
+kj::Maybe<ProcessEvent> parseProcessEvent(const StreamEvent& event, kj::StringPtr secret) {
   if (event.name == "eof") return ProcessEvent{ProcessEvent::END_OF_LOG};
 
   auto parsed = tryParseJson(event.data);
+  // Output that is not UTF-8 is no reason to lose sight of the command.
+  if (parsed == nullptr) parsed = tryParseJson(toValidUtf8(event.data));
   KJ_IF_MAYBE (json, parsed) {
     if (!json->IsObject()) return nullptr;
     KJ_IF_MAYBE (line, getString(*json, "line")) {
@@ -182,18 +198,20 @@ kj::Maybe<ProcessEvent> parseProcessEvent(const StreamEvent& event) {
       return ProcessEvent{error ? ProcessEvent::STDERR_LINE : ProcessEvent::STDOUT_LINE,
                           kj::heapString(*line)};
     }
+    // A signal counts more than an exit code beside it, which would make a success of it.
+    KJ_IF_MAYBE (number, readSignal(*json, false)) {
+      return ProcessEvent{ProcessEvent::SIGNALED, kj::String(), *number};
+    }
     KJ_IF_MAYBE (code, smallInt(*json, "exit_code")) {
       return ProcessEvent{ProcessEvent::EXITED, kj::String(), *code};
-    }
-    KJ_IF_MAYBE (number, smallInt(*json, "signal")) {
-      return ProcessEvent{ProcessEvent::SIGNALED, kj::String(), *number};
     }
     KJ_IF_MAYBE (pid, smallInt(*json, "pid")) {
       if (*pid > 0) return ProcessEvent{ProcessEvent::STARTED, kj::String(), *pid};
     }
     if (getMember(*json, "error") != nullptr) {
       throwError(ErrorKind::INTERRUPTED,
-                 kj::str("TensorLake lost sight of the command: ", parseError(event.data).text));
+                 kj::str("TensorLake lost sight of the command: ",
+                         parseError(event.data, secret).text));
     }
     return nullptr;
   }
@@ -202,15 +220,15 @@ kj::Maybe<ProcessEvent> parseProcessEvent(const StreamEvent& event) {
       "TensorLake's event stream holds malformed JSON; whether the command ended is not known.");
 }
 
-ErrorBody parseError(kj::ArrayPtr<const char> body) {
+ErrorBody parseError(kj::ArrayPtr<const char> body, kj::StringPtr secret) {
   auto parsed = tryParseJson(body);
   KJ_IF_MAYBE (json, parsed) {
-    auto code = oneLine(text(*json, "code"));
-    auto error = oneLine(text(*json, "error"));
-    if (error.size() == 0) error = oneLine(text(*json, "message"));
+    auto code = oneLine(text(*json, "code"), secret);
+    auto error = oneLine(text(*json, "error"), secret);
+    if (error.size() == 0) error = oneLine(text(*json, "message"), secret);
     if (error.size() > 0 || code.size() > 0) return {kj::mv(error), kj::mv(code)};
   }
-  return {oneLine(body), kj::String()};
+  return {oneLine(body, secret), kj::String()};
 }
 
 }  // namespace sandbridge::tensorlake

@@ -24,13 +24,19 @@ kj::Array<ProcessInfo> parseProcesses(kj::ArrayPtr<const char> json);
 kj::Array<FileEntry> parseFiles(kj::ArrayPtr<const char> json);
 
 // None for events that say nothing to us. An `error` event and malformed JSON throw INTERRUPTED.
-kj::Maybe<ProcessEvent> parseProcessEvent(const StreamEvent& event);
+// `secret` as in oneLine().
+kj::Maybe<ProcessEvent> parseProcessEvent(const StreamEvent& event, kj::StringPtr secret = nullptr);
 
-struct ErrorBody {
-  kj::String text;  // one line, at most 500 bytes of valid UTF-8
+// A text of the server's, for people to read: valid UTF-8, cut after 500 bytes and freed of what
+// could disturb a terminal or a log line. A text that holds `secret`, as that of a server that
+// echoes our headers, is left out whole.
+kj::String oneLine(kj::ArrayPtr<const char> text, kj::StringPtr secret);
+
+struct ErrorBody {  // both as oneLine()
+  kj::String text;
   kj::String code;
 };
 // Of JSON `{"error","code"}` or plain text.
-ErrorBody parseError(kj::ArrayPtr<const char> body);
+ErrorBody parseError(kj::ArrayPtr<const char> body, kj::StringPtr secret = nullptr);
 
 }  // namespace sandbridge::tensorlake

@@ -15,6 +15,12 @@ namespace {
 // Marks the context entry of an exception that carries a Failure.
 constexpr const char* FAILURE_MARK = "tensorlake answer";
 constexpr size_t ERROR_BODY_LIMIT = 64u << 10;
+// An explanation is worth less than the time that its absence would cost.
+constexpr kj::Duration ERROR_BODY_TIMEOUT = 5 * kj::SECONDS;
+constexpr kj::Duration BODY_TIMEOUT = 60 * kj::SECONDS;
+// After this many attempts, and again after as many, a data-plane request looks where its sandbox
+// is: about half a second at first.
+constexpr unsigned ATTEMPTS_A_LOOK = 4;
 
 // A body stream that more than one attempt may be given: once it has been read from, no further
 // attempt is possible.
@@ -77,12 +83,12 @@ ErrorKind kindOfStatus(Effect effect, unsigned status, bool delivered, bool from
     case 504:
       return effect == Effect::ONCE ? ErrorKind::INTERRUPTED : ErrorKind::UNAVAILABLE;
     default:
-      return ErrorKind::FAILED;
+      return status > 504 && effect == Effect::ONCE ? ErrorKind::INTERRUPTED : ErrorKind::FAILED;
   }
 }
 
 // For the case that its answer breaks off; none where the request may not or cannot be sent again.
-kj::Maybe<Call> copyOf(const Call& call) {
+kj::Maybe<Call> copyOf(Call& call) {
   if (call.effect != Effect::IDEMPOTENT || call.body.is<HttpClient::StreamBody>()) return nullptr;
   Call copy;
   copy.method = call.method;
@@ -98,6 +104,8 @@ kj::Maybe<Call> copyOf(const Call& call) {
   copy.idleTimeout = call.idleTimeout;
   copy.announcedTimeout = call.announcedTimeout;
   copy.alsoAccept = call.alsoAccept;
+  copy.route = call.route;
+  copy.patient = call.patient;
   copy.what = kj::heapString(call.what);
   return kj::mv(copy);
 }
@@ -161,6 +169,7 @@ HttpClient::Request Transport::request(Call& call) {
   HttpClient::Request request;
   request.method = call.method;
   request.url = kj::heapString(call.url);
+  request.answerTimeout = call.answerTimeout;
   request.idleTimeout = call.idleTimeout;
   for (auto& header : call.headers) addHeader(request.headers, header.name, header.value);
   if (config.apiKey.size() > 0) {
@@ -187,11 +196,7 @@ HttpClient::Request Transport::request(Call& call) {
 }
 
 kj::Exception Transport::failure(const Call& call, unsigned status, kj::ArrayPtr<const char> body) {
-  auto error = parseError(body);
-  // A server that echoes our headers must not get the key into a text that people and models read.
-  if (config.apiKey.size() > 0 && strstr(error.text.cStr(), config.apiKey.cStr()) != nullptr) {
-    error.text = kj::str("(an answer that holds the key)");
-  }
+  auto error = parseError(body, config.apiKey);
   Outcome outcome{true, status, error.code, nullptr};
   bool notDone = undelivered(outcome);
   auto kind = kindOfStatus(call.effect, status, !notDone, error.code == "INTERNAL_ERROR");
@@ -206,13 +211,17 @@ kj::Exception Transport::failure(const Call& call, unsigned status, kj::ArrayPtr
   return withFailure(makeError(kind, text), status, error.code, !notDone);
 }
 
-// A server that takes the request and stays silent may have carried it out.
-template <typename T>
-kj::Promise<T> Transport::answerInTime(kj::Duration limit, kj::Promise<T> answer) {
-  auto late = timer.afterDelay(limit).then([limit]() -> kj::Promise<T> {
-    return makeError(ErrorKind::FAILED, kj::str("no answer within ", limit / kj::SECONDS, " s"));
+kj::String Transport::readable(kj::StringPtr text) {
+  return oneLine(text, config.apiKey);
+}
+
+kj::Promise<kj::Array<kj::byte>> Transport::bodyInTime(HttpClient::Response& response, size_t limit,
+                                                       kj::Duration time) {
+  auto late = timer.afterDelay(time).then([time]() -> kj::Promise<kj::Array<kj::byte>> {
+    return makeError(ErrorKind::INTERRUPTED,
+                     kj::str("it was not complete within ", time / kj::SECONDS, " s"));
   });
-  return answer.exclusiveJoin(kj::mv(late));
+  return readBody(response, limit).exclusiveJoin(kj::mv(late));
 }
 
 kj::Promise<HttpClient::Response> Transport::send(Call call) {
@@ -240,7 +249,7 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
     Outcome outcome;
     kj::String code;
     try {
-      response = co_await answerInTime(call.answerTimeout, http.send(kj::mv(request)));
+      response = co_await http.send(kj::mv(request));
     } catch (kj::Exception& e) {
       error = kj::mv(e);
     }
@@ -251,7 +260,7 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
       }
       kj::Array<kj::byte> body;
       try {
-        body = co_await answerInTime(call.answerTimeout, readBody(*r, ERROR_BODY_LIMIT));
+        body = co_await bodyInTime(*r, ERROR_BODY_LIMIT, ERROR_BODY_TIMEOUT);
       } catch (kj::Exception&) {
         // The status says enough; its explanation is lost.
       }
@@ -273,11 +282,16 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
       error = withFailure(makeError(kind, text), 0, nullptr, outcome.sent);
     }
 
-    bool again = true;
-    KJ_IF_MAYBE (body, shared) again = !(*body)->touched;
+    bool again = call.patient;
+    KJ_IF_MAYBE (body, shared) again = again && !(*body)->touched;
     double draw = std::uniform_real_distribution<double>(0, 1)(random);
     auto delay = retryDelay(call.effect, outcome, attempt, timer.now() - begin, draw);
     KJ_IF_MAYBE (d, delay) {
+      KJ_IF_MAYBE (route, call.route) {
+        if (again && attempt % ATTEMPTS_A_LOOK == ATTEMPTS_A_LOOK - 1) {
+          again = co_await route->isCurrent();
+        }
+      }
       if (again) {
         co_await timer.afterDelay(*d);
         continue;
@@ -290,13 +304,12 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
 kj::Promise<Transport::Answer> Transport::fetch(Call call, size_t limit) {
   auto what = kj::heapString(call.what);
   auto effect = call.effect;
-  auto timeout = call.answerTimeout;
   auto spare = copyOf(call);
   for (;;) {
     auto response = co_await send(kj::mv(call));
     kj::Maybe<kj::Exception> error;
     try {
-      auto body = co_await answerInTime(timeout, readBody(response, limit));
+      auto body = co_await bodyInTime(response, limit, BODY_TIMEOUT);
       co_return Answer{response.status, kj::mv(body)};
     } catch (kj::Exception& e) {
       error = kj::mv(e);
@@ -309,7 +322,10 @@ kj::Promise<Transport::Answer> Transport::fetch(Call call, size_t limit) {
         continue;
       }
     }
-    auto kind = effect == Effect::ONCE ? ErrorKind::INTERRUPTED : ErrorKind::UNAVAILABLE;
+    bool tooLong = kindOf(e) == ErrorKind::INVALID_ARGUMENT;
+    auto kind = effect == Effect::ONCE ? ErrorKind::INTERRUPTED
+                : tooLong              ? ErrorKind::FAILED
+                                       : ErrorKind::UNAVAILABLE;
     auto text = kj::str("could not ", what, ": the answer broke off: ", textOf(e));
     kj::throwFatalException(withFailure(makeError(kind, text), response.status, nullptr, true));
   }

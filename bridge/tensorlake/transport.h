@@ -12,6 +12,14 @@
 
 namespace sandbridge::tensorlake {
 
+// Knows whether a request still goes where its sandbox is.
+class RouteCheck {
+ public:
+  // Asked while a request keeps failing; false ends its attempts, so that the sandbox can be found
+  // or resumed. Never rejects.
+  virtual kj::Promise<bool> isCurrent() = 0;
+};
+
 struct Call {
   kj::StringPtr method = "GET";  // a literal
   kj::String url;
@@ -27,6 +35,8 @@ struct Call {
   // Told to the server, which then bounds what it blocks on.
   kj::Maybe<kj::Duration> announcedTimeout;
   unsigned alsoAccept = 0;  // a status outside 2xx that is an answer, not a failure
+  kj::Maybe<RouteCheck&> route;  // must outlive the call
+  bool patient = true;  // false: one attempt only
 
   // For the texts of errors: "create the sandbox".
   kj::String what;
@@ -49,6 +59,10 @@ class Transport {
 
   kj::Timer& getTimer() { return timer; }
 
+  // A text of the server's for people, without the key that it may echo.
+  kj::String readable(kj::StringPtr text);
+  kj::StringPtr secret() const { return config.apiKey; }
+
  private:
   const Config& config;
   HttpClient& http;
@@ -57,8 +71,8 @@ class Transport {
 
   HttpClient::Request request(Call& call);
   kj::Exception failure(const Call& call, unsigned status, kj::ArrayPtr<const char> body);
-  template <typename T>
-  kj::Promise<T> answerInTime(kj::Duration limit, kj::Promise<T> answer);
+  kj::Promise<kj::Array<kj::byte>> bodyInTime(HttpClient::Response& response, size_t limit,
+                                              kj::Duration time);
 };
 
 // An exception for `failureOf` to read back.

@@ -35,6 +35,7 @@ constexpr kj::StringPtr AUTH_SERVICE_UNAVAILABLE = "AUTH_SERVICE_UNAVAILABLE"_kj
 constexpr kj::StringPtr CONNECTION_REFUSED = "CONNECTION_REFUSED"_kj;
 constexpr kj::StringPtr IS_DIRECTORY = "IS_DIRECTORY"_kj;
 constexpr kj::StringPtr NOT_A_DIRECTORY = "NOT_A_DIRECTORY"_kj;
+constexpr kj::StringPtr STDIN_NOT_WRITABLE = "STDIN_NOT_WRITABLE"_kj;
 constexpr kj::StringPtr PATH_TRAVERSAL = "PATH_TRAVERSAL"_kj;
 
 // States

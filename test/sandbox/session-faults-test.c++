@@ -3,6 +3,8 @@
 #include "sandbox/sessions.h"
 #include "tensorlake/scripted-server.h"
 
+#include <set>
+
 using namespace sandbridge;
 using namespace sandbridge::test;
 
@@ -26,7 +28,7 @@ struct OneSandbox : public Fixture {
   }
   ~OneSandbox() noexcept(false) { sessions->removeObserver(events); }
 
-  std::string status, id = "box1";
+  std::string status, id = "box1", hint = "hint-1";
   std::function<kj::Maybe<Reply>(const Seen&)> fault = [](const Seen&) -> kj::Maybe<Reply> {
     return nullptr;
   };
@@ -34,7 +36,7 @@ struct OneSandbox : public Fixture {
 
   std::string describe() {
     return "{\"id\":\"" + id + "\",\"name\":\"opencode-s\",\"status\":\"" + status +
-           "\",\"sandbox_url\":\"" + server.url() + "\"}";
+           "\",\"sandbox_url\":\"" + server.url() + "\",\"routing_hint\":\"" + hint + "\"}";
   }
   Reply reply(const Seen& request) {
     auto special = fault(request);
@@ -53,6 +55,10 @@ struct OneSandbox : public Fixture {
     if (request.line() == "DELETE " + BASE + "/" + id) {
       status = "";
       return json(200, "{}");
+    }
+    if (request.path == BASE + "/" + id + "/suspend") {
+      status = "suspended";
+      return json(202, "");
     }
     if (request.path == BASE + "/" + id + "/resume") {
       status = "running";
@@ -95,6 +101,145 @@ TEST_CASE("a call that finds the sandbox suspended resumes it and is made again,
   CHECK(w.creations() == 1);
   CHECK(w.events.seen ==
         std::vector<SessionEventKind>{SessionEventKind::CREATED, SessionEventKind::RESUMED});
+}
+
+TEST_CASE("a sandbox found suspending, by any of the answers that say so, is waited for and resumed") {
+  OneSandbox w;
+  CHECK(w.script() == "ok");
+  auto answer = GENERATE(error(400, "SANDBOX_NOT_RUNNING"), error(503, "SANDBOX_NOT_RUNNING"),
+                         error(409, "SANDBOX_NOT_RUNNING"), error(404, "SANDBOX_NOT_FOUND"),
+                         json(404, "no such sandbox"));
+  INFO(answer.bytes);
+  w.status = "suspending";
+  int looks = 0;
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.method == "GET" && w.status == "suspending" && ++looks == 4) w.status = "suspended";
+    if (request.path == "/api/v1/processes/run" && w.status != "running") return answer;
+    return nullptr;
+  };
+  CHECK(w.script() == "ok");
+  CHECK(w.runs == 2);
+  CHECK(w.server.count("POST " + BASE + "/box1/resume") == 1);
+  CHECK(w.creations() == 1);
+}
+
+TEST_CASE("routing that went stale is refreshed by the first answer that betrays it") {
+  OneSandbox w;
+  CHECK(w.script() == "ok");
+  // Somebody else suspended and resumed it; its old route leads nowhere.
+  w.hint = "hint-2";
+  auto answer = GENERATE(error(404, "SANDBOX_NOT_FOUND"), json(404, "not here"),
+                         error(503, "SANDBOX_UNREACHABLE"), error(502, "CONNECTION_REFUSED"));
+  INFO(answer.bytes);
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    bool stale = request.path == "/api/v1/processes/run" &&
+                 !request.has("X-Tensorlake-Route-Hint: hint-2");
+    if (stale) return answer;
+    return nullptr;
+  };
+  auto before = w.server.count("POST /api/v1/processes/run");
+  CHECK(w.script() == "ok");
+  // Not for as long as a roll-out is waited for: four attempts, a look, and the right one.
+  CHECK(w.server.count("POST /api/v1/processes/run") <= before + 5);
+  CHECK(w.runs == 2);
+  CHECK(w.creations() == 1);
+}
+
+TEST_CASE("routing that went stale is refreshed for a read too, though its answer says nothing") {
+  OneSandbox w;
+  CHECK(w.script() == "ok");
+  w.hint = "hint-2";
+  int reads = 0;
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.path.find("/api/v1/files") != 0) return nullptr;
+    ++reads;
+    if (!request.has("X-Tensorlake-Route-Hint: hint-2")) return json(503, "<html>unavailable</html>");
+    return json(200, "content");
+  };
+  auto stream = w.wait(w.session->workspace().readFile("/x"));
+  CHECK(w.wait(stream->readAllText()) == "content");
+  CHECK(reads <= 5);
+}
+
+TEST_CASE("a missing file is no reason to look for the sandbox again") {
+  OneSandbox w;
+  CHECK(w.script() == "ok");
+  auto answer = GENERATE(error(404, "NOT_FOUND"), json(404, "{\"error\":\"not found\"}"));
+  INFO(answer.bytes);
+  int reads = 0;
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.path.find("/api/v1/files") != 0) return nullptr;
+    ++reads;
+    return answer;
+  };
+  try {
+    w.wait(w.session->workspace().readFile("/x"));
+    FAIL("it was read");
+  } catch (kj::Exception& e) {
+    CHECK(kindOf(e) == ErrorKind::NOT_FOUND);
+  }
+  CHECK(reads == 1);
+}
+
+TEST_CASE("a sandbox that runs without being reachable yet is tried for a while") {
+  OneSandbox w;
+  CHECK(w.script() == "ok");
+  int refusals = 0;
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.path == "/api/v1/processes/run" && ++refusals <= 6)
+      return error(503, "SANDBOX_NOT_RUNNING");
+    return nullptr;
+  };
+  CHECK(w.script() == "ok");
+  CHECK(w.runs == 2);
+}
+
+TEST_CASE("a bridge that crashes between a creation and its answer leaves a sandbox that the next one finds") {
+  OneSandbox w;
+  bool seen = false;
+  int looks = 0;
+  w.fault = [&](const Seen& request) -> kj::Maybe<Reply> {
+    if (request.line() == "POST " + BASE) {
+      seen = true;
+      w.status = "pending";
+      return silent();
+    }
+    if (request.method == "GET" && w.status == "pending" && ++looks == 3) w.status = "running";
+    return nullptr;
+  };
+  auto preparing = w.session->prepare();
+  while (!seen) w.wait(w.io.provider->getTimer().afterDelay(1 * kj::MILLISECONDS));
+  preparing = nullptr;
+  w.session = nullptr;
+  w.sessions->removeObserver(w.events);
+  w.sessions = nullptr;
+  w.connectWith(kj::str("secret-key-42"));
+
+  w.sessions = newSessions(*w.client, w.io.provider->getTimer());
+  w.sessions->addObserver(w.events);
+  w.session = w.sessions->get("s", SandboxOptions());
+  CHECK(w.script() == "ok");
+  CHECK(w.creations() == 1);
+  CHECK(w.events.seen == std::vector<SessionEventKind>{SessionEventKind::CONNECTED});
+}
+
+TEST_CASE("every request of a session's life has a trace id that no other has") {
+  OneSandbox w;
+  w.script();
+  w.wait(w.session->suspend());
+  w.status = "suspended";
+  w.script();
+  w.wait(w.session->destroy());
+  std::set<std::string> ids;
+  for (auto& request : w.server.seen) {
+    INFO(request.line());
+    auto at = request.head.find("\r\ntraceparent: 00-");
+    REQUIRE(at != std::string::npos);
+    auto id = request.head.substr(at + 18, 32 + 1 + 16);
+    CHECK(id.find_first_not_of("0123456789abcdef-") == std::string::npos);
+    ids.insert(id);
+  }
+  CHECK(ids.size() == w.server.seen.size());
 }
 
 TEST_CASE("a call on a cached sandbox costs one request") {

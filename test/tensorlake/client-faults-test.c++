@@ -112,6 +112,69 @@ TEST_CASE("a key that the server echoes does not get into the error") {
   CHECK(strstr(textOf(e).cStr(), "TENSORLAKE_API_KEY") != nullptr);
 }
 
+TEST_CASE("the key is nowhere in what is told of a sandbox that did not start") {
+  Fixture f;
+  f.server.answer = [&](const Seen& request) {
+    return request.method == "POST"
+               ? json(200, "{\"id\":\"s1\",\"status\":\"terminated\",\"error_details\":\"got Authorization: "
+                           "Bearer secret-key-42\\n\"}")
+               : json(200, "{}");
+  };
+  CHECK(kindOf(failure(f, f.client->create(named()))) == ErrorKind::FAILED);
+}
+
+TEST_CASE("a sandbox whose answer names a stranger's address is not connected to") {
+  Fixture f;
+  CHECK_THROWS(f.plane("https://evil.example"));
+  CHECK_THROWS(f.plane("http://evil.example"));
+  try {
+    f.plane("https://127.0.0.1.evil.example/x");
+    FAIL("it was connected to");
+  } catch (kj::Exception& e) {
+    CHECK_THAT(textOf(e).cStr(), Catch::Contains("https://127.0.0.1.evil.example"));
+  }
+}
+
+TEST_CASE("a redirect does not take the key elsewhere") {
+  Fixture f;
+  ScriptedServer other(f.io);
+  other.answer = [](const Seen&) { return json(200, RUNNING); };
+  auto status = GENERATE(301, 302, 307, 308);
+  f.server.answer = [&](const Seen&) {
+    return json(status, "", "Location: " + other.url() + "/\r\n");
+  };
+  CHECK(kindOf(failure(f, f.client->get(kj::str("n")))) == ErrorKind::FAILED);
+  CHECK(other.seen.empty());
+}
+
+TEST_CASE("an id that would lead to another resource is refused") {
+  Fixture f;
+  f.server.answer = [&](const Seen&) { return json(200, "{}"); };
+  for (auto id : {".", "..", ""}) {
+    CHECK(kindOf(failure(f, f.client->get(kj::str(id)))) == ErrorKind::INVALID_ARGUMENT);
+    CHECK(kindOf(failure(f, f.client->remove(kj::str(id)))) == ErrorKind::INVALID_ARGUMENT);
+    CHECK(kindOf(failure(f, f.client->suspend(kj::str(id)))) == ErrorKind::INVALID_ARGUMENT);
+  }
+  CHECK(f.server.seen.empty());
+}
+
+TEST_CASE("a list whose pages go round in a circle is an error, not an endless list") {
+  Fixture f;
+  f.server.answer = [&](const Seen& request) {
+    bool a = request.path.find("cursor=a") != std::string::npos;
+    return json(200, std::string("{\"sandboxes\":[],\"next_cursor\":\"") + (a ? "b" : "a") + "\"}");
+  };
+  CHECK(kindOf(failure(f, f.client->list())) == ErrorKind::FAILED);
+  CHECK(f.server.seen.size() == 3);
+}
+
+TEST_CASE("an answer without an end is refused, not stored") {
+  Fixture f;
+  f.server.answer = [&](const Seen&) { return json(200, std::string(17u << 20, ' ')); };
+  CHECK(kindOf(failure(f, f.client->get(kj::str("n")))) == ErrorKind::FAILED);
+  CHECK(f.server.seen.size() == 1);
+}
+
 TEST_CASE("names and ids are data in paths") {
   Fixture f;
   f.server.answer = [&](const Seen&) { return json(404, ""); };

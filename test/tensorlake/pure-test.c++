@@ -144,8 +144,8 @@ TEST_CASE("Retry-After is honoured, and given up on when it is beyond the budget
 
 TEST_CASE("lifecycle calls go where TensorLake's own clients send them") {
   CHECK(lifecycleUrl(configured({})) == "https://sandbox.tensorlake.ai");
-  CHECK(lifecycleUrl(configured({{"TENSORLAKE_API_URL", "http://api.example.com:8443/"}})) ==
-        "http://sandbox.example.com:8443");
+  CHECK(lifecycleUrl(configured({{"TENSORLAKE_API_URL", "https://api.example.com:8443/"}})) ==
+        "https://sandbox.example.com:8443");
   CHECK(lifecycleUrl(configured(
             {{"TENSORLAKE_API_URL", "http://127.0.0.1:80/x/"}, {"INDEXIFY_NAMESPACE", "team"}})) ==
         "http://127.0.0.1:80/x/v1/namespaces/team");
@@ -163,6 +163,49 @@ TEST_CASE("an API URL that is neither api.* nor loopback is an error, never prod
             configured({{"TENSORLAKE_API_URL", url}});
           }) == ErrorKind::INVALID_ARGUMENT);
   }
+}
+
+TEST_CASE("the key goes only to hosts under the API's own, encrypted, or stays on this machine") {
+  auto may = [](kj::StringPtr api, kj::StringPtr url, kj::StringPtr proxy = nullptr) {
+    Config config;
+    config.apiUrl = kj::heapString(api);
+    config.sandboxProxyUrl = kj::heapString(proxy);
+    return mayHaveKey(config, parseUrl(url));
+  };
+  auto cloud = "https://api.tensorlake.ai"_kj;
+  CHECK(may(cloud, "https://box1.sandbox.tensorlake.ai"));
+  CHECK(may(cloud, "https://box1.sandbox.gcp-use4.tensorlake.ai:8443/path"));
+  CHECK(may(cloud, "https://BOX1.Sandbox.TensorLake.AI"));
+  for (auto hostile : {"https://evil.example", "https://eviltensorlake.ai", "https://tensorlake.ai.evil.example",
+                       "http://box1.sandbox.tensorlake.ai", "http://127.0.0.1:80", "https://127.0.0.1",
+                       "http://localhost", "https://tensorlake.ai.", "https://169.254.169.254"}) {
+    INFO(hostile);
+    CHECK_FALSE(may(cloud, hostile));
+  }
+  auto local = "http://127.0.0.1:9900"_kj;
+  for (auto here : {"http://127.0.0.1:9900", "http://localhost:1", "http://127.0.0.2", "http://[::1]:80"}) {
+    INFO(here);
+    CHECK(may(local, here));
+  }
+  for (auto hostile : {"https://evil.example", "http://127.evil.example", "http://127.0.0.1.evil.example",
+                       "http://localhost.evil.example", "http://10.0.0.1", "https://sandbox.tensorlake.ai"}) {
+    INFO(hostile);
+    CHECK_FALSE(may(local, hostile));
+  }
+  // What the operator names may have it, and nothing beside it.
+  CHECK(may(cloud, "https://proxy.example:444/x", "https://proxy.example:444"));
+  CHECK_FALSE(may(cloud, "https://proxy.example:445", "https://proxy.example:444"));
+  CHECK_FALSE(may(cloud, "http://proxy.example:444", "https://proxy.example:444"));
+}
+
+TEST_CASE("an address without encryption is refused when it is configured") {
+  for (auto name : {"TENSORLAKE_API_URL", "TENSORLAKE_SANDBOX_PROXY_URL"}) {
+    CHECK(kindThrown([&]() {
+            configured({{name, "http://api.example.com"}});
+          }) == ErrorKind::INVALID_ARGUMENT);
+  }
+  CHECK(configured({{"TENSORLAKE_SANDBOX_PROXY_URL", "http://localhost:9443"}}).sandboxProxyUrl ==
+        "http://localhost:9443");
 }
 
 TEST_CASE("configuration comes from TensorLake's own variables, with their defaults") {
@@ -245,6 +288,17 @@ TEST_CASE("process events: output with and without a time stamp, the end in each
   CHECK(KJ_ASSERT_NONNULL(parse("{\"exit_code\":0,\"signal\":null}")).kind == ProcessEvent::EXITED);
   CHECK(KJ_ASSERT_NONNULL(parse("{\"exit_code\":null,\"signal\":9,\"oom_killed\":true}")).kind ==
         ProcessEvent::SIGNALED);
+  // An end that is no success must never look like one.
+  for (auto death : {"{\"oom_killed\":true}", "{\"exit_code\":0,\"oom_killed\":true}",
+                     "{\"exit_code\":0,\"signal\":9}"}) {
+    INFO(death);
+    auto event = KJ_ASSERT_NONNULL(parse(death));
+    CHECK(event.kind == ProcessEvent::SIGNALED);
+    CHECK(event.value == 9);
+  }
+  CHECK(parse("{\"exit_code\":4294967296}") == nullptr);
+  CHECK(KJ_ASSERT_NONNULL(parse("{\"line\":\"a\xff\xfe z\",\"stream\":\"stdout\"}")).line ==
+        "a\xef\xbf\xbd\xef\xbf\xbd z");
   CHECK(KJ_ASSERT_NONNULL(parse("{}", "eof")).kind == ProcessEvent::END_OF_LOG);
   CHECK(parse("{\"exit_code\":null,\"signal\":null}") == nullptr);
   CHECK(parse("{\"new\":1}") == nullptr);
@@ -270,6 +324,28 @@ TEST_CASE("a status that no process can have is not taken for another one") {
   CHECK(parse("{\"pid\":-2}") == nullptr);
   auto process = parseProcess("{\"pid\":3,\"status\":\"exited\",\"exit_code\":4294967296}"_kj);
   CHECK(process.exitCode == nullptr);
+}
+
+TEST_CASE("what a process died of is never missing from its description") {
+  auto dead = parseProcess("{\"pid\":5,\"status\":\"oom_killed\"}"_kj);
+  CHECK(KJ_ASSERT_NONNULL(dead.signal) == 9);
+  CHECK(dead.exitCode == nullptr);
+  auto exited = parseProcess("{\"pid\":5,\"status\":\"exited\",\"exit_code\":3}"_kj);
+  CHECK(exited.signal == nullptr);
+  CHECK(KJ_ASSERT_NONNULL(exited.exitCode) == 3);
+}
+
+TEST_CASE("an error that echoes the key is left out, wherever it is and however long") {
+  auto secret = "tl_apiKey_secret"_kj;
+  auto holds = [&](kj::StringPtr body) {
+    auto error = parseError(body, secret);
+    return strstr(error.text.cStr(), "apiKey") != nullptr || strstr(error.code.cStr(), "apiKey") != nullptr;
+  };
+  CHECK_FALSE(holds("Bearer tl_apiKey_secret"));
+  CHECK_FALSE(holds("{\"error\":\"x\",\"code\":\"tl_apiKey_secret\"}"));
+  CHECK_FALSE(holds("{\"error\":\"tl_\\u0061piKey_secret\"}"));
+  // Cut after 500 bytes, half of it would be left.
+  CHECK_FALSE(holds(kj::str(kj::repeat('x', 488), " tl_apiKey_secret")));
 }
 
 TEST_CASE("an exception keeps what TensorLake answered, and its text does not show it") {

@@ -2,6 +2,7 @@
 // A TensorLake that answers what a test tells it to: real HTTP on loopback, wrong on purpose.
 
 #include "base/coroutine.h"
+#include "fast-timer.h"
 #include "net/http-client.h"
 #include "net/raw-server.h"
 #include "tensorlake/client.h"
@@ -28,6 +29,8 @@ struct Seen {
 struct Reply {
   std::string bytes;
   bool close = false;
+  bool hang = false;
+  std::string trickle;  // sent after the rest, one byte every 5 ms
 };
 
 inline Reply json(int status, const std::string& body, const std::string& headers = "") {
@@ -52,11 +55,16 @@ inline Reply cutEvents(const std::string& body) {
 inline Reply lost() {
   return {"", true};
 }
+// The request is taken, and the connection stays as it is: these bytes, and then silence.
+inline Reply silent(const std::string& bytes = "") {
+  return {bytes, false, true};
+}
 
 class ScriptedServer {
  public:
   ScriptedServer(kj::AsyncIoContext& io, kj::StringPtr address = "127.0.0.1")
-      : receiver(io.provider->getNetwork().parseAddress(address).wait(io.waitScope)->listen()),
+      : timer(io.provider->getTimer()),
+        receiver(io.provider->getNetwork().parseAddress(address).wait(io.waitScope)->listen()),
         tasks(errors) {
     tasks.add(acceptLoop());
   }
@@ -64,6 +72,8 @@ class ScriptedServer {
   // Answers every request; called in the order of their arrival.
   std::function<Reply(const Seen&)> answer;
   std::vector<Seen> seen;
+  // Called when a connection has come to its end.
+  std::function<void()> onEnd = []() {};
 
   unsigned port() { return receiver->getPort(); }
   std::string url() { return "http://127.0.0.1:" + std::to_string(port()); }
@@ -87,6 +97,7 @@ class ScriptedServer {
     }
   };
   Errors errors;
+  kj::Timer& timer;
   kj::Own<kj::ConnectionReceiver> receiver;
   kj::TaskSet tasks;
 
@@ -96,6 +107,7 @@ class ScriptedServer {
 
   kj::Promise<void> serve(kj::Own<kj::AsyncIoStream> stream) {
     RawConnection connection(kj::mv(stream));
+    KJ_DEFER(onEnd());
     for (;;) {
       Seen request;
       request.head = co_await connection.readHead();
@@ -111,25 +123,34 @@ class ScriptedServer {
       seen.push_back(request);
       auto reply = answer(request);
       if (!reply.bytes.empty()) co_await connection.write(reply.bytes);
-      if (reply.close) co_return;
+      for (char c : reply.trickle) {
+        co_await connection.write(std::string(1, c));
+        co_await timer.afterDelay(5 * kj::MILLISECONDS);
+      }
+      if (reply.hang) co_await connection.readToEnd();
+      if (reply.close || reply.hang) co_return;
     }
   }
 };
 
-// A client of the scripted server, and an event loop to wait on.
+// A client of the scripted server, and an event loop to wait on. With a `speed`, the client's clock
+// goes so many times too fast, and its deadlines are over so much sooner.
 struct Fixture {
-  Fixture() : io(kj::setupAsyncIo()), server(io) { connectWith(kj::str("secret-key-42")); }
+  explicit Fixture(unsigned speed = 1)
+      : io(kj::setupAsyncIo()), timer(io.provider->getTimer(), speed), server(io) {
+    connectWith(kj::str("secret-key-42"));
+  }
 
   void connectWith(kj::String key, kj::StringPtr organization = nullptr,
                    kj::StringPtr project = nullptr) {
     client = nullptr;
-    http = newHttpClient(io.unixEventPort, io.provider->getTimer());
+    http = newHttpClient(io.unixEventPort, timer);
     tensorlake::Config config;
     config.apiUrl = kj::str(server.url());
     config.apiKey = kj::mv(key);
     config.organizationId = kj::heapString(organization);
     config.projectId = kj::heapString(project);
-    client = tensorlake::newClient(kj::mv(config), *http, io.provider->getTimer());
+    client = tensorlake::newClient(kj::mv(config), *http, timer);
   }
 
   template <typename T>
@@ -152,6 +173,7 @@ struct Fixture {
   kj::Own<tensorlake::DataPlane> plane() { return plane(server.url()); }
 
   kj::AsyncIoContext io;
+  FastTimer timer;
   ScriptedServer server;
   kj::Own<HttpClient> http;
   kj::Own<tensorlake::Client> client;
