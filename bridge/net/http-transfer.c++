@@ -20,6 +20,12 @@ constexpr size_t LOW_WATER = 64 * 1024;
 constexpr size_t MAX_HEADER_BYTES = 256 * 1024;
 constexpr size_t CHUNK = 64 * 1024;
 
+kj::Exception notSent(ErrorKind kind, kj::StringPtr text) {
+  auto e = makeError(kind, text);
+  return kj::Exception(e.getType(), HttpTransfer::NOT_SENT_MARK.cStr(), 0,
+                       kj::str(e.getDescription()));
+}
+
 kj::String lower(kj::ArrayPtr<const char> text) {
   auto result = kj::heapString(text);
   for (char& c : result) {
@@ -337,9 +343,8 @@ bool HttpTransfer::requestLeft() const {
 }
 
 kj::Exception HttpTransfer::transportError(kj::StringPtr text) const {
-  if (requestLeft()) return makeError(ErrorKind::INTERRUPTED, text);
-  auto e = makeError(ErrorKind::UNAVAILABLE, text);
-  return kj::Exception(e.getType(), NOT_SENT_MARK.cStr(), 0, kj::str(e.getDescription()));
+  return requestLeft() ? makeError(ErrorKind::INTERRUPTED, text)
+                       : notSent(ErrorKind::UNAVAILABLE, text);
 }
 
 kj::Exception HttpTransfer::toException(CURLcode code) const {
@@ -359,10 +364,13 @@ kj::Exception HttpTransfer::toException(CURLcode code) const {
           kj::str("no connection to ", host, " within ", seconds(request.connectTimeout)));
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CACERT_BADFILE: {
       // Curl's text is about certificates here, never about the request.
-      return transportError(kj::str("no secure connection to ", host, ": ",
-                                    curlError[0] != '\0' ? curlError : curl_easy_strerror(code)));
+      auto text = kj::str("no secure connection to ", host, ": ",
+                          curlError[0] != '\0' ? curlError : curl_easy_strerror(code));
+      bool transient = code == CURLE_SSL_CONNECT_ERROR;
+      return transient || requestLeft() ? transportError(text) : notSent(ErrorKind::DENIED, text);
+    }
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_FAIL_REWIND:  // curl could not repeat it by itself; nor should it
       return transportError(kj::str(host, " closed the connection without an answer"));

@@ -272,6 +272,11 @@ kj::Promise<HttpClient::Response> Transport::send(Call call) {
       error = kj::mv(e);
     } else {
       auto& e = KJ_ASSERT_NONNULL(error);
+      auto own = kindOf(e);
+      // A request that cannot be, or a server whose certificate is wrong: neither gets better.
+      if (own == ErrorKind::INVALID_ARGUMENT || own == ErrorKind::DENIED) {
+        throwError(own, kj::str("could not ", call.what, ": ", textOf(e)));
+      }
       outcome.sent = HttpClient::phaseOf(e) == TransportPhase::SENT;
       auto kind = !outcome.sent || call.effect == Effect::IDEMPOTENT ? ErrorKind::UNAVAILABLE
                                                                      : ErrorKind::INTERRUPTED;
