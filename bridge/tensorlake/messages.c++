@@ -62,7 +62,6 @@ kj::Maybe<int> readSignal(const JsonValue& json, bool outOfMemory) {
     if (*number > 0) return *number;
   }
   if (outOfMemory || getBool(json, "oom_killed").orDefault(false)) return SIGKILL;
-  }
   return nullptr;
 }
 
