@@ -1,7 +1,7 @@
 #include "localcloud/data-plane-proxy.h"
 
 #include "base/coroutine.h"
-#include "base/error.h"
+#include "localcloud/daemon-connection.h"
 
 #include <kj/debug.h>
 
@@ -10,7 +10,6 @@ namespace sandbridge::localcloud {
 namespace {
 
 // TensorLake's own proxy has these limits.
-constexpr kj::Duration CONNECT_DEADLINE = 10 * kj::SECONDS;
 constexpr kj::Duration READ_DEADLINE = 60 * kj::SECONDS;
 constexpr kj::Duration WRITE_DEADLINE = 60 * kj::SECONDS;
 // A daemon that stops taking a body usually says why; wait a moment for its words.
@@ -20,32 +19,6 @@ constexpr kj::Duration LAST_WORDS = 5 * kj::SECONDS;
 constexpr size_t CHUNK = 64 << 10;
 
 constexpr kj::StringPtr HEALTH_PATH = "/api/v1/health"_kj;
-
-// What went wrong between us and the daemon, as an exception on its way to the one place that answers.
-kj::Exception proxyError(unsigned status, kj::StringPtr code, kj::StringPtr text) {
-  return kj::Exception(kj::Exception::Type::FAILED, __FILE__, __LINE__,
-                       kj::str(status, ' ', code, ' ', text));
-}
-
-// The reverse. Foreign exceptions count as a connection that broke.
-Refusal refusalOf(const kj::Exception& e) {
-  struct Known {
-    unsigned status;
-    kj::StringPtr code;
-  };
-  static constexpr Known KNOWN[] = {
-      {502, "CONNECTION_CLOSED"_kj}, {502, "CONNECTION_REFUSED"_kj}, {504, "CONNECTION_TIMEOUT"_kj},
-      {504, "READ_TIMEOUT"_kj},      {504, "WRITE_TIMEOUT"_kj},      {408, "REQUEST_TIMEOUT"_kj},
-  };
-  auto description = e.getDescription();
-  for (auto& known: KNOWN) {
-    auto prefix = kj::str(known.status, ' ', known.code, ' ');
-    if (description.startsWith(prefix)) {
-      return {known.status, known.code, kj::heapString(description.slice(prefix.size()))};
-    }
-  }
-  return {502, "CONNECTION_CLOSED"_kj, kj::str("the connection to the sandbox broke: ", textOf(e))};
-}
 
 // KJ ends a chunked body properly whenever its stream is dropped, so that half an answer would look whole. It cannot end one
 // in the middle of a write: nothing of this write is sent, and the connection closes early.
@@ -62,7 +35,6 @@ bool startsWithPath(kj::StringPtr url, kj::StringPtr prefix) {
 
 // Parts of the daemon's API that local sandboxes do not have.
 kj::Maybe<kj::StringPtr> missingPart(kj::StringPtr url) {
-  if (startsWithPath(url, "/api/v1/pty")) return "terminals (PTY)"_kj;
   if (startsWithPath(url, "/api/v1/tunnels")) return "tunnels"_kj;
   if (startsWithPath(url, "/api/v1/blob")) return "image builds"_kj;
   return nullptr;
@@ -74,7 +46,8 @@ bool carriesBody(kj::HttpMethod method) {
 
 }  // namespace
 
-DataPlaneProxy::DataPlaneProxy(kj::HttpHeaderTable::Builder& headers, kj::Timer& timer): timer(timer) {
+DataPlaneProxy::DataPlaneProxy(kj::HttpHeaderTable::Builder& headers, kj::Timer& timer)
+    : timer(timer), sockets(headers, timer) {
   requestHeaders.add(kj::HttpHeaderId::CONTENT_TYPE);
   for (auto name: {"Accept", "Traceparent", "User-Agent"}) requestHeaders.add(headers.add(name));
   responseHeaders.add(kj::HttpHeaderId::CONTENT_TYPE);
@@ -95,8 +68,7 @@ kj::Promise<void> DataPlaneProxy::serve(const kj::HttpHeaderTable& table,
         kj::str("local sandboxes do not have ", *what)});
   }
   if (headers.isWebSocket()) {
-    return replyError(response, table, {501, "NOT_IMPLEMENTED"_kj,
-        kj::str("there is no WebSocket at this path of a local sandbox")});
+    return sockets.serve(table, kj::mv(KJ_ASSERT_NONNULL(sandbox)), url, headers, response);
   }
 
   auto exchange = kj::heap<Exchange>(Exchange{kj::mv(KJ_ASSERT_NONNULL(sandbox)), method, kj::heapString(url),
@@ -133,15 +105,10 @@ kj::Promise<void> DataPlaneProxy::run(const kj::HttpHeaderTable& table, kj::Own<
                                       kj::AsyncInputStream& body, kj::HttpService::Response& response) {
   auto& sandbox = *exchange->sandbox;
   // Asking after the health of a sleeper must not wake it.
-  bool wakes = !startsWithPath(exchange->url, HEALTH_PATH);
-  for (;;) {
-    auto refusal = co_await sandbox.ready(wakes);
-    KJ_IF_MAYBE(r, refusal) {
-      co_await replyError(response, table, kj::mv(*r));
-      co_return;
-    }
-    // It may have changed again before we got here.
-    if (sandbox.runningBox() != nullptr) break;
+  auto unreachable = co_await whenReachable(sandbox, !startsWithPath(exchange->url, HEALTH_PATH));
+  KJ_IF_MAYBE(refusal, unreachable) {
+    co_await replyError(response, table, kj::mv(*refusal));
+    co_return;
   }
 
   kj::Maybe<kj::Exception> failure;
@@ -160,18 +127,7 @@ kj::Promise<void> DataPlaneProxy::run(const kj::HttpHeaderTable& table, kj::Own<
 
 kj::Promise<void> DataPlaneProxy::forward(const kj::HttpHeaderTable& table, Exchange& exchange, Box& box,
                                           kj::AsyncInputStream& body, kj::HttpService::Response& response) {
-  // Fails, at once or later, when nobody listens.
-  auto connecting = kj::evalNow([&]() {
-    return box.connect();
-  }).catch_([](kj::Exception&& e) -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
-    return proxyError(502, "CONNECTION_REFUSED",
-                      kj::str("the sandbox's daemon cannot be reached: ", textOf(e)));
-  });
-  auto slow = timer.afterDelay(CONNECT_DEADLINE).then([]() -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
-    return proxyError(504, "CONNECTION_TIMEOUT", "the sandbox's daemon does not take the connection");
-  });
-  auto stream = co_await connecting.exclusiveJoin(kj::mv(slow));
-
+  auto stream = co_await connectToDaemon(box, timer);
   auto client = kj::newHttpClient(table, *stream);
   auto request = client->request(exchange.method, exchange.url, exchange.headers,
                                  exchange.length.orDefault(0));

@@ -6,6 +6,7 @@
 // request as TensorLake does it, and the request is then cut.
 
 #include "localcloud/registry.h"
+#include "localcloud/websocket-pass.h"
 
 namespace sandbridge::localcloud {
 
@@ -22,6 +23,7 @@ class DataPlaneProxy {
 
  private:
   kj::Timer& timer;
+  WebSocketPass sockets;
   kj::Vector<kj::HttpHeaderId> requestHeaders;
   kj::Vector<kj::HttpHeaderId> responseHeaders;
 

@@ -95,7 +95,7 @@ void Sandbox::hold(kj::Own<Box> newBox) {
               .eagerlyEvaluate(nullptr);
 }
 
-void Sandbox::saveOrWarn(RecordStore::Sync sync) {
+void Sandbox::saveOrWarn(Sync sync) {
   KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { registry.store.save(info, sync); })) {
     logWarning("the state of sandbox ", info.id, " could not be saved: ", textOf(*e));
   }
@@ -176,7 +176,7 @@ kj::Promise<void> Sandbox::doStart(bool first) {
   // Started again on its files, a sandbox is worth having even if its entrypoint fails.
   info.status = box == nullptr ? Status::SUSPENDED : Status::RUNNING;
   touch();
-  saveOrWarn(RecordStore::Sync::LATER);
+  saveOrWarn(Sync::LATER);
 }
 
 kj::Promise<void> Sandbox::doThaw() {
@@ -464,10 +464,10 @@ kj::Own<Sandbox> Registry::create(SandboxRecord record) {
     toldOfDisk = true;
     logWarning("local sandboxes share this machine's disk: disk_mb is reported, not enforced");
   }
-  record.id = newSandboxId();
+  record.id = newId();
   record.status = Status::PENDING;
   record.createdAt = currentMillis();
-  store.save(record, RecordStore::Sync::LATER);
+  store.save(record, Sync::LATER);
   auto& sandbox = insert(kj::mv(record));
   sandbox.begin(sandbox.doStart(true));
   forgetOldest();

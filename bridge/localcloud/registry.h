@@ -77,7 +77,7 @@ class Sandbox final : public kj::Refcounted {
   void begin(kj::Promise<void> promise);
   void hold(kj::Own<Box> box);
   void markTerminated(kj::StringPtr reason);
-  void saveOrWarn(RecordStore::Sync sync = RecordStore::Sync::NOW);
+  void saveOrWarn(Sync sync = Sync::NOW);
   kj::Duration timeout() const;
   bool isCleanedUp() const { return cleanedUp; }
   bool cleanedUp = false;

@@ -2,11 +2,10 @@
 // What the control plane knows of a sandbox, and its file on disk: one JSON file a sandbox, replaced atomically, so that
 // names and states survive kill -9 and reboots. Files are named by id, never by anything a client chose.
 
-#include <stdint.h>
+#include "base/json.h"
+#include "localcloud/record-files.h"
 
-#include <kj/array.h>
-#include <kj/string.h>
-#include <kj/vector.h>
+#include <stdint.h>
 
 namespace sandbridge::localcloud {
 
@@ -34,17 +33,21 @@ struct SandboxRecord {
   kj::String terminationReason;
   kj::String errorDetails;
 
+  kj::String poolId;  // empty: of no pool
+  bool warm = false;  // waits in its pool to be claimed; until then no client sees it as a sandbox
+
   bool isNamed() const { return name.size() > 0; }
 };
 
-// 21 lower-case letters and digits, as the service's own ids look.
-kj::String newSandboxId();
-bool isSandboxId(kj::StringPtr text);
+// The record's one form on disk. Reading gives none for what this program could not have written.
+void writeRecord(JsonWriter& json, const SandboxRecord& record);
+kj::Maybe<SandboxRecord> readRecord(const JsonValue& json);
+SandboxRecord copyOf(const SandboxRecord& record);
 
 class RecordStore {
  public:
   // Makes `dir` (mode 0700) if need be. Throws when it cannot be used.
-  explicit RecordStore(kj::StringPtr dir);
+  explicit RecordStore(kj::StringPtr dir): files(dir) {}
 
   struct Loaded {
     kj::Vector<SandboxRecord> records;
@@ -54,17 +57,12 @@ class RecordStore {
   // Everything on disk; leftovers of writes that never finished are removed.
   Loaded load();
 
-  // NOW: durable when it returns (0.3 ms on an idle disk, 20 ms on a busy one, and the loop waits). LATER: the next server
-  // finds it even after kill -9, but a power failure within the half minute after it may take it back: enough for a
-  // sandbox's start, whose files are not durable either. Throws on a full disk, and then the old record is intact.
-  enum class Sync { NOW, LATER };
+  // Throws on a full disk, and then the old record is intact.
   void save(const SandboxRecord& record, Sync sync = Sync::NOW);
-  void remove(kj::StringPtr id);
+  void remove(kj::StringPtr id) { files.remove(id); }
 
  private:
-  kj::String dir;
-
-  kj::String pathOf(kj::StringPtr id);
+  RecordFiles files;
 };
 
 }  // namespace sandbridge::localcloud

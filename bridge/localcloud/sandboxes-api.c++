@@ -72,7 +72,7 @@ kj::Promise<void> SandboxesApi::create(ApiCall call) {
   }
   if (record.terminationReason.size() > 0) {
     // It would end at once: the same answer without leaving anything behind.
-    record.id = newSandboxId();
+    record.id = newId();
     record.status = Status::TERMINATED;
     co_await call.reply(200, formatCreated(record, url, false));
     co_return;

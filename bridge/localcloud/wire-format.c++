@@ -184,7 +184,7 @@ kj::Maybe<kj::String> decodeCursor(kj::StringPtr cursor) {
   if (bytes.hadErrors || bytes.size() == 0) return nullptr;
   auto key = kj::heapString(bytes.asChars());
   // Sixteen digits, a colon, an id: what sortKey makes.
-  if (key.size() != 16 + 1 + 21 || key[16] != ':' || !isSandboxId(key.slice(17))) return nullptr;
+  if (key.size() != 16 + 1 + 21 || key[16] != ':' || !isId(key.slice(17))) return nullptr;
   for (char c: key.slice(0, 16)) {
     if (c < '0' || c > '9') return nullptr;
   }

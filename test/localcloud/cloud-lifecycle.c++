@@ -145,7 +145,6 @@ TEST_CASE("what local sandboxes do not have is 501 and says so") {
   check(cloud.get("/archived-sandboxes"));
   check(cloud.call(HttpMethod::PATCH, "/sandboxes/" + id, R"({"exposed_ports":[80]})"));
   check(cloud.call(HttpMethod::PATCH, "/sandboxes/" + id, R"({"network":null})"));
-  check(cloud.inside(id, HttpMethod::POST, "/api/v1/pty", "{}"));
   check(cloud.inside(id, HttpMethod::GET, "/api/v1/tunnels/tcp?port=80"));
   check(cloud.inside("8080-probe", HttpMethod::GET, "/"));
 }

@@ -127,7 +127,7 @@ TEST_CASE("a record comes back from disk as it was") {
   Cloud cloud;
   RecordStore store((cloud.dir + "/deep/er").c_str());
   SandboxRecord record;
-  record.id = newSandboxId();
+  record.id = newId();
   record.ns = kj::str("space");
   record.name = kj::str("probe");
   record.status = Status::SUSPENDED;

@@ -1,0 +1,41 @@
+#pragma once
+// `/api/v1/processes`: starting, looking at, feeding, signalling and following processes.
+
+#include <kj/compat/http.h>
+
+#include "processes.h"
+#include "requests.h"
+
+namespace sandbridge::localcloud::daemon {
+
+class ProcessApi {
+ public:
+  // Commands without a working directory run in `defaultFolder`.
+  ProcessApi(const kj::HttpHeaderTable& table, Processes& processes, kj::Timer& timer,
+             kj::String defaultFolder)
+      : table(table), processes(processes), timer(timer), defaultFolder(kj::mv(defaultFolder)) {}
+
+  // Throws ApiError. `url`, whose third part is "processes", is read before this returns.
+  kj::Promise<void> serve(kj::HttpMethod method, Url url, const kj::HttpHeaders& headers,
+                          kj::AsyncInputStream& body, kj::HttpService::Response& response);
+
+ private:
+  using Response = kj::HttpService::Response;
+
+  const kj::HttpHeaderTable& table;
+  Processes& processes;
+  kj::Timer& timer;
+  kj::String defaultFolder;
+
+  kj::Promise<void> ofProcess(kj::HttpMethod method, Url url, const kj::HttpHeaders& headers,
+                              kj::AsyncInputStream& body, Response& response);
+  kj::Promise<void> start(Response& response, kj::Promise<kj::Array<char>> body);
+  kj::Promise<void> run(Response& response, kj::Promise<kj::Array<char>> body);
+  kj::Promise<void> list(Response& response);
+  kj::Promise<void> signal(Response& response, kj::Own<Process> process,
+                           kj::Promise<kj::Array<char>> body);
+  kj::Promise<void> feedStdin(Response& response, kj::Own<Process> process,
+                              kj::AsyncInputStream& body, uint64_t size);
+};
+
+}  // namespace sandbridge::localcloud::daemon
