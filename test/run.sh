@@ -2,7 +2,7 @@
 # Installs what it needs, builds, and runs every test. Ends with "N passed, N failed"; exit code 0 only without failures.
 #
 #   test/run.sh            everything
-#   test/run.sh SUITE...   some of: unit asan fuzz plugin conformance opencode opencode-asan examples readme
+#   test/run.sh SUITE...   some of: unit asan fuzz plugin conformance opencode opencode-asan examples readme bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source examples/install.sh
@@ -10,7 +10,7 @@ source examples/install.sh
 usage() { sed -n '2,5s/^# \{0,1\}//p' "$0"; }
 case "${1:-}" in -h | --help) usage; exit 0 ;; esac
 suites=("$@")
-[ $# -gt 0 ] || suites=(unit asan fuzz plugin conformance opencode opencode-asan examples readme)
+[ $# -gt 0 ] || suites=(unit asan fuzz plugin conformance opencode opencode-asan examples readme bench)
 
 passed=0 failed=0
 logs=build/test-logs
@@ -98,6 +98,7 @@ if wanted examples; then
   suite harness test/examples/harness.sh
 fi
 if wanted readme; then suite readme node --test test/examples/readme.mjs; fi
+if wanted bench; then suite bench test/bench/run.sh --quick; fi
 
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]
