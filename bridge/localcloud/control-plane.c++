@@ -27,7 +27,8 @@ void skip(ApiCall& call, size_t count) {
 
 }  // namespace
 
-ControlPlane::ControlPlane(Registry& registry, kj::StringPtr url): sandboxes(registry, url) {}
+ControlPlane::ControlPlane(Registry& registry, Pools& pools, kj::StringPtr url)
+    : sandboxes(registry, url), pools(registry, pools, url) {}
 
 kj::Promise<void> ControlPlane::serve(ApiCall call) {
   // A trailing slash is the same place.
@@ -66,7 +67,7 @@ kj::Promise<void> ControlPlane::serveResource(ApiCall call) {
     return sandboxes.serve(kj::mv(call));
   }
   if (resource == "snapshots") return call.refuseAsMissing("snapshots");
-  if (resource == "sandbox-pools") return call.refuseAsMissing("pools");
+  if (resource == "sandbox-pools") return pools.serve(kj::mv(call));
   if (resource == "archived-sandboxes") return call.refuseAsMissing("an archive");
   return call.refusePath();
 }

@@ -3,20 +3,22 @@
 // sandboxes do not have are answered here, with 501.
 
 #include "localcloud/api-call.h"
+#include "localcloud/pools-api.h"
 #include "localcloud/sandboxes-api.h"
 
 namespace sandbridge::localcloud {
 
 class ControlPlane {
  public:
-  // `url` is what clients reach us by. Both must outlive the control plane.
-  ControlPlane(Registry& registry, kj::StringPtr url);
+  // `url` is what clients reach us by. All must outlive the control plane.
+  ControlPlane(Registry& registry, Pools& pools, kj::StringPtr url);
 
   // The path of `call` is the whole one, from after the host; its namespace is not known yet.
   kj::Promise<void> serve(ApiCall call);
 
  private:
   SandboxesApi sandboxes;
+  PoolsApi pools;
 
   kj::Promise<void> serveResource(ApiCall call);
 };

@@ -81,11 +81,11 @@ kj::Maybe<kj::Vector<kj::String>> splitPath(kj::ArrayPtr<const char> path) {
 
 class Service final : public kj::HttpService {
  public:
-  Service(kj::Timer& timer, Registry& registry, kj::StringPtr url, kj::String apiKey)
+  Service(kj::Timer& timer, Registry& registry, Pools& pools, kj::StringPtr url, kj::String apiKey)
       : registry(registry), apiKey(kj::mv(apiKey)), origin(builder.add("Origin")),
         authorization(builder.add("Authorization")), sandboxId(builder.add("X-Tensorlake-Sandbox-Id")),
         patience(builder.add("X-Tensorlake-Request-Timeout-Ms")), proxy(builder, timer),
-        table(builder.build()), control(registry, url) {}
+        table(builder.build()), control(registry, pools, url) {}
 
   const kj::HttpHeaderTable& headerTable() { return *table; }
 
@@ -173,12 +173,14 @@ class LocalCloudImpl final : public LocalCloud {
   LocalCloudImpl(kj::Own<Boxes> boxesParam, kj::Timer& timer, kj::Own<kj::ConnectionReceiver> portParam,
                  kj::String dir, kj::String urlParam, kj::String apiKey, Shaping shaping)
       : timer(timer), boxes(kj::mv(boxesParam)), store(kj::str(dir, "/sandboxes")),
-        registry(timer, *boxes, store), port(kj::mv(portParam)), ownUrl(kj::mv(urlParam)),
-        service(timer, registry, ownUrl, kj::mv(apiKey)) {
+        registry(timer, *boxes, store), poolStore(kj::str(dir, "/pools")), pools(registry, poolStore), port(kj::mv(portParam)), ownUrl(kj::mv(urlParam)),
+        service(timer, registry, pools, ownUrl, kj::mv(apiKey)) {
     if (!shaping.isNone()) shaped = newShapingService(service, service.headerTable(), timer, kj::mv(shaping));
   }
 
-  kj::Promise<void> adopt() { return registry.adopt(); }
+  kj::Promise<void> adopt() {
+    return registry.adopt().then([this]() { pools.adopt(); });
+  }
 
   kj::StringPtr url() override { return ownUrl; }
 
@@ -192,6 +194,8 @@ class LocalCloudImpl final : public LocalCloud {
   kj::Own<Boxes> boxes;
   RecordStore store;
   Registry registry;
+  PoolStore poolStore;
+  Pools pools;
   kj::Own<kj::ConnectionReceiver> port;
   kj::String ownUrl;
   Service service;

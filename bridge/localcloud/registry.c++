@@ -253,6 +253,7 @@ kj::Promise<void> Sandbox::doTerminate() {
   }
   cleanedUp = true;
   saveOrWarn();  // again: on a full disk the first time may have failed
+  registry.gone(*this);
 }
 
 kj::Promise<void> Sandbox::endAndRemove() {
@@ -286,6 +287,19 @@ void Sandbox::rename(kj::StringPtr name) {
   registry.store.save(info);
 }
 
+void Sandbox::claim() {
+  KJ_REQUIRE(info.warm, "not a warm container");
+  auto made = info.createdAt;
+  info.warm = false;
+  info.createdAt = currentMillis();
+  KJ_ON_SCOPE_FAILURE({
+    info.warm = true;
+    info.createdAt = made;
+  });
+  registry.store.save(info, Sync::LATER);
+  touch();
+}
+
 kj::Promise<void> Sandbox::watchIdle() {
   for (;;) {
     auto due = lastTraffic + timeout();
@@ -294,7 +308,7 @@ kj::Promise<void> Sandbox::watchIdle() {
       continue;
     }
     if (info.status == Status::TERMINATED) co_return;
-    if (info.status == Status::RUNNING) {
+    if (info.status == Status::RUNNING && !info.warm) {
       if (!info.isNamed()) {
         terminate("Timeout");
         co_return;
@@ -430,7 +444,7 @@ kj::Promise<void> Registry::discard(AdoptedBox left) {
 
 kj::Maybe<kj::Own<Sandbox>> Registry::find(kj::StringPtr ns, kj::StringPtr idOrName) {
   KJ_IF_MAYBE(found, sandboxes.find(idOrName)) {
-    if ((*found)->info.ns == ns) return kj::addRef(**found);
+    if ((*found)->info.ns == ns && !(*found)->info.warm) return kj::addRef(**found);
   }
   for (auto& entry: sandboxes) {
     auto& info = entry.value->info;
@@ -442,7 +456,9 @@ kj::Maybe<kj::Own<Sandbox>> Registry::find(kj::StringPtr ns, kj::StringPtr idOrN
 }
 
 kj::Maybe<kj::Own<Sandbox>> Registry::findAnywhere(kj::StringPtr idOrName) {
-  KJ_IF_MAYBE(found, sandboxes.find(idOrName)) return kj::addRef(**found);
+  KJ_IF_MAYBE(found, sandboxes.find(idOrName)) {
+    if (!(*found)->info.warm) return kj::addRef(**found);
+  }
   // The default namespace first: most names live there.
   KJ_IF_MAYBE(found, find("default", idOrName)) return kj::mv(*found);
   for (auto& entry: sandboxes) {
@@ -477,7 +493,8 @@ kj::Own<Sandbox> Registry::create(SandboxRecord record) {
 kj::Array<kj::Own<Sandbox>> Registry::list(kj::StringPtr ns) {
   kj::Vector<kj::Own<Sandbox>> result;
   for (auto& entry: sandboxes) {
-    if (entry.value->info.ns == ns) result.add(kj::addRef(*entry.value));
+    auto& info = entry.value->info;
+    if (info.ns == ns && !info.warm) result.add(kj::addRef(*entry.value));
   }
   std::sort(result.begin(), result.end(), [](auto& a, auto& b) {
     if (a->info.createdAt != b->info.createdAt) return a->info.createdAt > b->info.createdAt;
@@ -486,18 +503,54 @@ kj::Array<kj::Own<Sandbox>> Registry::list(kj::StringPtr ns) {
   return result.releaseAsArray();
 }
 
+kj::Array<kj::Own<Sandbox>> Registry::inPool(kj::StringPtr poolId) {
+  kj::Vector<kj::Own<Sandbox>> result;
+  for (auto& entry: sandboxes) {
+    auto& sandbox = *entry.value;
+    if (sandbox.info.poolId == poolId && !sandbox.isCleanedUp()) result.add(kj::addRef(sandbox));
+  }
+  std::sort(result.begin(), result.end(),
+            [](auto& a, auto& b) { return a->info.createdAt < b->info.createdAt; });
+  return result.releaseAsArray();
+}
+
+void Registry::endWarm(kj::FunctionParam<bool(kj::StringPtr)> which, kj::StringPtr reason) {
+  for (auto& entry: sandboxes) {
+    auto& info = entry.value->info;
+    if (info.warm && info.status != Status::TERMINATED && which(info.poolId)) entry.value->terminate(reason);
+  }
+}
+
+void Registry::gone(Sandbox& sandbox) {
+  KJ_IF_MAYBE(w, watcher) w->sandboxGone(sandbox.info);
+  // Nobody ever saw it as a sandbox. Later, because its own promise is under way here.
+  if (sandbox.info.warm) {
+    tasks.add(kj::evalLater([this, id = kj::str(sandbox.info.id)]() { forget(id); }));
+  }
+}
+
+void Registry::forget(kj::StringPtr id) {
+  store.remove(id);
+  sandboxes.erase(id);
+}
+
 void Registry::forgetOldest() {
+  kj::Vector<kj::String> unseen;
   kj::Vector<Sandbox*> history;
   for (auto& entry: sandboxes) {
-    if (entry.value->isCleanedUp()) history.add(entry.value.get());
+    if (!entry.value->isCleanedUp()) continue;
+    if (entry.value->info.warm) {
+      unseen.add(kj::str(entry.key));
+    } else {
+      history.add(entry.value.get());
+    }
   }
+  for (auto& id: unseen) forget(id);
   if (history.size() <= MAX_HISTORY) return;
   std::sort(history.begin(), history.end(),
             [](auto a, auto b) { return a->info.terminatedAt < b->info.terminatedAt; });
   for (auto sandbox: history.slice(0, history.size() - MAX_HISTORY)) {
-    auto id = kj::heapString(sandbox->info.id);
-    store.remove(id);
-    sandboxes.erase(id);
+    forget(kj::str(sandbox->info.id));
   }
 }
 

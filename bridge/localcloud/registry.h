@@ -13,6 +13,7 @@
 #include "localcloud/sandbox-record.h"
 
 #include <kj/async-io.h>
+#include <kj/function.h>
 #include <kj/map.h>
 #include <kj/refcount.h>
 #include <kj/timer.h>
@@ -42,6 +43,8 @@ class Sandbox final : public kj::Refcounted {
 
   // Saved when it returns; throws when it cannot be saved, and then nothing has changed.
   void rename(kj::StringPtr name);
+  // Makes a warm container of a pool the sandbox of a client. As above; power failure may take it back.
+  void claim();
 
   // Waits until the sandbox can take a request, waking a suspended one if `wakes`. None: it can.
   kj::Promise<kj::Maybe<Refusal>> ready(bool wakes);
@@ -85,6 +88,13 @@ class Sandbox final : public kj::Refcounted {
 
 class Registry final : private kj::TaskSet::ErrorHandler {
  public:
+  // Told what happens to sandboxes, in the middle of it: it must not touch them there.
+  class Watcher {
+   public:
+    // Nothing of the sandbox is left, or nothing that this server can remove.
+    virtual void sandboxGone(const SandboxRecord& record) = 0;
+  };
+
   // All three must outlive the registry.
   Registry(kj::Timer& timer, Boxes& boxes, RecordStore& store);
   KJ_DISALLOW_COPY(Registry);
@@ -92,7 +102,10 @@ class Registry final : private kj::TaskSet::ErrorHandler {
   // Takes over what earlier servers left. Call once, first.
   kj::Promise<void> adopt();
 
-  // By id, or by the name of one that is not terminated.
+  // The watcher must outlive the registry, or its use.
+  void watch(Watcher& newWatcher) { watcher = newWatcher; }
+
+  // Warm containers are no sandboxes yet: neither found nor listed. By id, or by the name of one that is not terminated.
   kj::Maybe<kj::Own<Sandbox>> find(kj::StringPtr ns, kj::StringPtr idOrName);
   // The same in whatever namespace, for the data plane, whose addresses have none.
   kj::Maybe<kj::Own<Sandbox>> findAnywhere(kj::StringPtr idOrName);
@@ -103,6 +116,10 @@ class Registry final : private kj::TaskSet::ErrorHandler {
 
   // Newest first, terminated ones included.
   kj::Array<kj::Own<Sandbox>> list(kj::StringPtr ns);
+  // What a pool holds, warm or claimed, oldest first; those that are still being removed included.
+  kj::Array<kj::Own<Sandbox>> inPool(kj::StringPtr poolId);
+  // Begins to end the warm containers of pools that `which` names.
+  void endWarm(kj::FunctionParam<bool(kj::StringPtr poolId)> which, kj::StringPtr reason);
 
   kj::Timer& getTimer() { return timer; }
 
@@ -113,12 +130,15 @@ class Registry final : private kj::TaskSet::ErrorHandler {
   Boxes& boxes;
   RecordStore& store;
   kj::HashMap<kj::String, kj::Own<Sandbox>> sandboxes;
+  kj::Maybe<Watcher&> watcher;
   bool toldOfDisk = false;
   kj::TaskSet tasks;  // last
 
   Sandbox& insert(SandboxRecord record);
   void adoptOne(SandboxRecord record, kj::Maybe<AdoptedBox&> adopted);
   kj::Promise<void> discard(AdoptedBox box);
+  void gone(Sandbox& sandbox);
+  void forget(kj::StringPtr id);
   void forgetOldest();
   void taskFailed(kj::Exception&& e) override;
 };

@@ -11,14 +11,34 @@ namespace sandbridge::localcloud {
 
 namespace {
 
-// Without a client's own limit: what the official client sends.
-constexpr kj::Duration CREATE_PATIENCE = 300 * kj::SECONDS;
+// Of a client that does not say: what the official client sends.
+constexpr kj::Duration START_PATIENCE = 300 * kj::SECONDS;
+// The answer's way back.
+constexpr kj::Duration LONGEST_MARGIN = 2 * kj::SECONDS;
 constexpr kj::Duration DELETE_PATIENCE = 60 * kj::SECONDS;
 
 }  // namespace
 
 Refusal noSuchSandbox(kj::StringPtr idOrName) {
   return {404, "SANDBOX_NOT_FOUND"_kj, kj::str("there is no sandbox ", quote(idOrName))};
+}
+
+Refusal tooManySandboxes() {
+  return {429, "SANDBOX_LIMIT"_kj,
+          kj::str("this machine holds as many sandboxes as it takes; delete some first")};
+}
+
+kj::TimePoint startDeadline(const ApiCall& call, kj::Timer& timer) {
+  auto patience = call.patience.orDefault(START_PATIENCE);
+  return timer.now() + patience - kj::min(patience / 4, LONGEST_MARGIN);
+}
+
+kj::Promise<void> answerWhenStarted(ApiCall& call, Sandbox& sandbox, kj::Timer& timer, kj::TimePoint deadline,
+                                    kj::StringPtr url, bool confirm) {
+  auto late = timer.atTime(deadline).then([]() { return true; });
+  bool timedOut = co_await sandbox.settled().then([]() { return false; }).exclusiveJoin(kj::mv(late));
+  timedOut = timedOut && sandbox.status() == Status::PENDING;
+  co_await call.reply(timedOut ? 504 : 200, formatCreated(sandbox.record(), url, timedOut, confirm));
 }
 
 kj::Promise<void> SandboxesApi::serve(ApiCall call) {
@@ -78,8 +98,7 @@ kj::Promise<void> SandboxesApi::create(ApiCall call) {
     co_return;
   }
   if (registry.isFull()) {
-    co_await call.refuse({429, "SANDBOX_LIMIT"_kj,
-        kj::str("this machine holds as many sandboxes as it takes; delete some first")});
+    co_await call.refuse(tooManySandboxes());
     co_return;
   }
 
@@ -90,11 +109,8 @@ kj::Promise<void> SandboxesApi::create(ApiCall call) {
     failure = textOf(*e);
   }
   KJ_IF_MAYBE(sandbox, created) {
-    auto late = registry.getTimer().afterDelay(call.patience.orDefault(CREATE_PATIENCE)).then([]() { return true; });
-    bool timedOut = co_await (*sandbox)->settled().then([]() { return false; }).exclusiveJoin(kj::mv(late));
-    timedOut = timedOut && (*sandbox)->status() == Status::PENDING;
-    auto json = formatCreated((*sandbox)->record(), url, timedOut);
-    co_await call.reply(timedOut ? 504 : 200, kj::mv(json));
+    auto& timer = registry.getTimer();
+    co_await answerWhenStarted(call, **sandbox, timer, startDeadline(call, timer), url);
   } else {
     co_await call.refuse({507, "STORAGE"_kj,
         kj::str("the sandbox could not be written to disk: ", failure)});

@@ -25,7 +25,17 @@ class SandboxesApi {
   kj::Promise<void> resume(ApiCall call, Sandbox& sandbox);
 };
 
-// What every call gets that names a sandbox which is not there.
+// When a call that creates must be answered: a little before its client gives up, or the client would never learn the id of
+// what it has to delete.
+kj::TimePoint startDeadline(const ApiCall& call, kj::Timer& timer);
+
+// The answer of create, and of all that creates: once the sandbox has started, failed, or the deadline has passed (504).
+// `confirm`: see formatCreated. `call` must outlive the promise.
+kj::Promise<void> answerWhenStarted(ApiCall& call, Sandbox& sandbox, kj::Timer& timer, kj::TimePoint deadline,
+                                    kj::StringPtr url, bool confirm = false);
+
+// What every call gets that names a sandbox which is not there, or wants one more than there may be.
 Refusal noSuchSandbox(kj::StringPtr idOrName);
+Refusal tooManySandboxes();
 
 }  // namespace sandbridge::localcloud

@@ -149,6 +149,7 @@ void writeInfo(JsonWriter& json, const SandboxRecord& record, kj::StringPtr url)
       .field("ephemeral_disk_mb", record.diskMb)
       .endObject();
   json.field("timeout_secs", record.timeoutSecs);
+  fieldIfAny(json, "pool_id", record.poolId);
   if (record.entrypoint.size() > 0) {
     json.key("entrypoint").beginArray();
     for (auto& part: record.entrypoint) json.value(part);
@@ -257,7 +258,7 @@ kj::OneOf<kj::Maybe<kj::String>, Refusal> parseUpdate(kj::ArrayPtr<const char> b
   return kj::mv(result);
 }
 
-kj::String formatCreated(const SandboxRecord& record, kj::StringPtr url, bool timedOut) {
+kj::String formatCreated(const SandboxRecord& record, kj::StringPtr url, bool timedOut, bool confirm) {
   JsonWriter json;
   // `sandbox_id` here and `id` in SandboxInfo, never both: that is a duplicate field to the official client.
   json.beginObject()
@@ -267,6 +268,7 @@ kj::String formatCreated(const SandboxRecord& record, kj::StringPtr url, bool ti
   json.field("sandbox_url", url).field("routing_hint", ROUTING_HINT);
   fieldIfAny(json, "termination_reason", record.terminationReason);
   fieldIfAny(json, "error_details", record.errorDetails);
+  if (confirm) json.field("claim_configuration_applied", true);
   json.endObject();
   return json.finish();
 }

@@ -14,8 +14,9 @@ kj::OneOf<SandboxRecord, Refusal> parseCreate(kj::ArrayPtr<const char> json, kj:
 // The body of an update. None: nothing to change.
 kj::OneOf<kj::Maybe<kj::String>, Refusal> parseUpdate(kj::ArrayPtr<const char> json);
 
-// The answer to create. `timedOut`: it did not start in time and its status reads "timeout".
-kj::String formatCreated(const SandboxRecord& record, kj::StringPtr url, bool timedOut);
+// The answer to create. `timedOut`: it did not start in time and its status reads "timeout". `confirm`: what a claim asked
+// for beside the sandbox is done; without that word clients delete it again.
+kj::String formatCreated(const SandboxRecord& record, kj::StringPtr url, bool timedOut, bool confirm = false);
 
 // SandboxInfo.
 kj::String formatInfo(const SandboxRecord& record, kj::StringPtr url);

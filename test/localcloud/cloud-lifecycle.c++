@@ -141,7 +141,6 @@ TEST_CASE("what local sandboxes do not have is 501 and says so") {
   check(cloud.post("/sandboxes/" + id + "/copy?times=2"));
   check(cloud.get("/sandboxes/" + id + "/logs"));
   check(cloud.get("/snapshots"));
-  check(cloud.get("/v1/namespaces/default/sandbox-pools"));
   check(cloud.get("/archived-sandboxes"));
   check(cloud.call(HttpMethod::PATCH, "/sandboxes/" + id, R"({"exposed_ports":[80]})"));
   check(cloud.call(HttpMethod::PATCH, "/sandboxes/" + id, R"({"network":null})"));
