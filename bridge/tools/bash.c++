@@ -54,8 +54,9 @@ constexpr kj::StringPtr OUTPUT_DIR = "/tmp/.sandbridge/output"_kj;
 // A command that prints without end must not fill the sandbox's disk: 256 MiB.
 constexpr unsigned OUTPUT_BLOCKS = 524288;
 
-// A copy is kept if the answer might not have room for everything.
-constexpr size_t COPY_LINES = ANSWER_LINES - 20, COPY_BYTES = ANSWER_BYTES - 1024;
+// A copy is kept if the answer might not have room for everything: a byte that is not UTF-8 takes three
+// there.
+constexpr size_t COPY_LINES = OUTPUT_LINES - 1, COPY_BYTES = OUTPUT_BYTES / 3;
 
 // After the time is over, the processes get SIGTERM and 3 s later SIGKILL; one that has left the
 // group may still hold the output open. It is not waited for any longer than this.
@@ -144,9 +145,8 @@ ToolResult makeResult(kj::StringPtr command, Collector& collector, Ending ending
         " ms. If this command is expected to take longer and is not waiting for interactive input, "
         "retry with a larger timeout value in milliseconds.\n</shell_metadata>");
   }
-  auto linesOf = [](auto& s) { return size_t(std::count(s.begin(), s.end(), '\n')); };
-  bool cut = !whole || linesOf(text) + 1 + linesOf(notes) > ANSWER_LINES ||
-             utf8Size(text) + notes.size() > ANSWER_BYTES;
+  bool cut = !whole || size_t(std::count(text.begin(), text.end(), '\n')) + 1 > OUTPUT_LINES ||
+             utf8Size(text) > OUTPUT_BYTES;
   auto body = text;
   kj::String header = kj::str();
   if (cut) {
@@ -156,10 +156,7 @@ ToolResult makeResult(kj::StringPtr command, Collector& collector, Ending ending
                       : kj::str("The full output could not be saved: the sandbox's disk is full "
                                 "or the output too long."),
                 "\n\n");
-    // With its frame the answer must not get longer than an answer may be, or OpenCode would cut it
-    // again, at the end.
-    body = tailWithin(text, ANSWER_LINES - linesOf(notes) - linesOf(header),
-                      ANSWER_BYTES - notes.size() - header.size());
+    body = tailWithin(text, OUTPUT_LINES, OUTPUT_BYTES);
   }
 
   ToolResult result;

@@ -60,7 +60,7 @@ kj::Promise<ToolResult> runGlob(ToolContext& context, Arguments arguments, ToolU
     bool truncated = false;
     for (auto& name : names) {
       auto path = std::string(view(validUtf8(chars(found(base, name)).asBytes())));
-      if (count == SEARCH_RESULTS || list.size() + path.size() > ANSWER_BYTES - 200) {
+      if (count == SEARCH_RESULTS) {
         truncated = true;
         break;
       }

@@ -199,7 +199,7 @@ ToolResult matchesResult(kj::StringPtr pattern, std::string_view dir,
       block += ":";
     }
     block += "\n  Line " + std::to_string(match.line) + ": " + shownLine(match);
-    if (count == SEARCH_RESULTS || body.size() + block.size() > ANSWER_BYTES - 300) {
+    if (count == SEARCH_RESULTS) {
       truncated = true;
       break;
     }

@@ -1,27 +1,25 @@
 #pragma once
-// How much a tool may answer. OpenCode cuts what a replaced tool returns at 2000 lines or 51200
-// bytes, from the end, and keeps the rest on its own host. Its built-in tools may return more than
-// that (2000 lines of a file plus a frame, a header plus 51200 bytes of output). Ours stay within
-// the whole, so that an answer is never cut a second time.
+// How much a tool answers: OpenCode 1.18.33's own limits, so that an answer is cut where its tools cut.
 
 #include <cstddef>
 #include <cstdint>
 
 namespace sandbridge {
 
-// The whole answer of any tool.
-constexpr size_t ANSWER_LINES = 2000;
-constexpr size_t ANSWER_BYTES = 51200;
+// bash: the end of the output; what says that it was cut, and how it ended, comes on top.
+constexpr size_t OUTPUT_LINES = 2000;
+constexpr size_t OUTPUT_BYTES = 51200;
 
-// read: lines of a file on one page. OpenCode's own is 2000, without the frame.
-constexpr size_t READ_LINES_NATIVE = 2000;
-constexpr size_t READ_LINES = 1980;
+// read: lines or entries on one page, unless asked for otherwise, and the text of a page; line numbers
+// and the frame come on top.
+constexpr size_t READ_LINES = 2000;
+constexpr size_t READ_BYTES = 51200;
 constexpr size_t READ_LINE_CHARS = 2000;
-// Entries of a directory on one page, for the same reason.
-constexpr size_t READ_ENTRIES = 1980;
-// What instruction files near a file may add to an answer, all together.
-constexpr size_t INSTRUCTIONS_BYTES = 16384;
-constexpr size_t INSTRUCTIONS_LINES = 500;
+// Our own bounds, where OpenCode has none: more lines than READ_BYTES can hold, a directory's page, and what
+// instruction files near a file may add to an answer, all together.
+constexpr size_t READ_MOST_LINES = 60000;
+constexpr size_t READ_ENTRIES_BYTES = 1u << 20;
+constexpr size_t INSTRUCTIONS_BYTES = 131072;
 // An image or PDF travels whole, base64 in a model's context: beyond this nobody is served.
 constexpr uint64_t ATTACHMENT_BYTES = 20u << 20;
 // A file up to this size comes whole with the answer that describes it; of a bigger one only the

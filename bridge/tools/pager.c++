@@ -58,7 +58,7 @@ void Pager::endLine() {
       text.resize(READ_LINE_CHARS);
       text.append(CUT);
     }
-    size_t size = std::to_string(page.total).size() + 3 + utf8Size(text);
+    size_t size = utf8Size(text) + (page.lines.empty() ? 0 : 1);
     if (size > room) {
       page.capped = page.more = true;
     } else {

@@ -17,8 +17,8 @@ struct Page {
 
 class Pager {
  public:
-  // Lines `first` (from 1) to `first + limit - 1`, as far as they fit into `bytes` with their
-  // numbers. The stream begins at line `streamStart`.
+  // Lines `first` (from 1) to `first + limit - 1`, as far as their text, joined by newlines, fits into
+  // `bytes`. The stream begins at line `streamStart`.
   Pager(uint64_t first, uint64_t limit, size_t bytes, uint64_t streamStart = 1);
 
   void feed(Bytes bytes);

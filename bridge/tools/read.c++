@@ -259,10 +259,9 @@ ToolResult directoryResult(std::string_view path, const Sight& sight, uint64_t o
   std::stable_sort(sorted.begin(), sorted.end(),
                    [](auto& a, auto& b) { return collatesBefore(a.first, b.first); });
 
-  size_t room = ANSWER_BYTES - 300 - std::min<size_t>(path.size(), PATH_BYTES);
+  size_t room = READ_ENTRIES_BYTES;
   std::vector<std::string> entries;
-  for (size_t i = offset - 1;
-       i < sorted.size() && entries.size() < std::min<uint64_t>(limit, READ_ENTRIES); ++i) {
+  for (size_t i = offset - 1; i < sorted.size() && entries.size() < limit; ++i) {
     if (sorted[i].second.size() + 1 > room) break;
     room -= sorted[i].second.size() + 1;
     entries.push_back(sorted[i].second);
@@ -296,17 +295,12 @@ ToolResult directoryResult(std::string_view path, const Sight& sight, uint64_t o
 // What the instruction files add to the answer, within their bounds.
 std::string reminder(const std::vector<Instructions>& files) {
   std::string out;
-  size_t bytes = INSTRUCTIONS_BYTES, lines = INSTRUCTIONS_LINES;
+  size_t bytes = INSTRUCTIONS_BYTES;
   for (auto& file : files) {
     if (file.content.empty()) continue;
-    size_t size = 0, used = 0;
-    while (size < file.content.size() && size < bytes && used < lines) {
-      used += file.content[size++] == '\n';
-    }
-    auto text = file.content.substr(0, size);
-    bytes -= size;
-    lines -= used;
-    if (size < file.content.size()) {
+    auto text = file.content.substr(0, bytes);
+    bytes -= text.size();
+    if (text.size() < file.content.size()) {
       while (!text.empty() && (text.back() & 0xc0) == 0x80) text.pop_back();
       if (!text.empty() && (text.back() & 0x80)) text.pop_back();
       text += "\n(The rest is left out here: read the file for it.)";
@@ -406,12 +400,11 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
     auto title = shownPath(context, path);
     auto pathText = std::string(view(validUtf8(chars(path).asBytes())));
     uint64_t first = std::max<uint64_t>(1, arguments.number("offset", 1));
-    uint64_t limit = arguments.number("limit", READ_LINES_NATIVE);
-    uint64_t lineLimit = std::min<uint64_t>(limit, READ_LINES);
+    uint64_t limit = std::min<uint64_t>(arguments.number("limit", READ_LINES), READ_MOST_LINES);
 
     Sight sight;
     for (bool allowed = false; !allowed;) {
-      sight = co_await see(context, path, first, lineLimit);
+      sight = co_await see(context, path, first, limit);
       auto before = context.timer.now();
       if (sight.kind == 'E' && sight.error != StatError::MISSING) {
         throw Refusal{fileSystemError(tagOf(sight.error), "stat", path)};
@@ -419,8 +412,7 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
       passOrRefuse(co_await askExternal(context, ui, path, sight.isDirectory()));
       passOrRefuse(co_await ask(ui, question("read", title, kj::str("{}"))));
       allowed = true;
-      if (context.timer.now() - before > STALE)
-        sight = co_await see(context, path, first, lineLimit);
+      if (context.timer.now() - before > STALE) sight = co_await see(context, path, first, limit);
     }
 
     ToolResult result;
@@ -453,12 +445,8 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
           result = co_await attachmentResult(context, path, kj::mv(sight), mime, loaded);
         } else {
           auto extra = reminder(given);
-          size_t extraLines = std::count(extra.begin(), extra.end(), '\n');
-          size_t frameLines = 8 + std::count(pathText.begin(), pathText.end(), '\n');
-          size_t room = ANSWER_BYTES - 200 - extra.size() - pathText.size();
-          lineLimit = std::min<uint64_t>(lineLimit, ANSWER_LINES - frameLines - extraLines);
           bool inlined = sight.kind == 'C' && sight.body.size() <= READ_INLINE_BYTES;
-          Pager pager(first, lineLimit, room, sight.kind == 'P' ? first : 1);
+          Pager pager(first, limit, READ_BYTES, sight.kind == 'P' ? first : 1);
           if (sight.kind == 'P') {
             pager.feed(chars(sight.page).asBytes());
           } else if (inlined) {

@@ -6,6 +6,7 @@ import { eventHook } from "./hooks/event.ts";
 import { shellEnvHook } from "./hooks/shell-env.ts";
 import { systemHook } from "./hooks/system.ts";
 import { opencodeToaster, watchForToasts } from "./hooks/toasts.ts";
+import { Results } from "./hooks/tool-after.ts";
 import { toolBeforeHook } from "./hooks/tool-before.ts";
 import { sharedConnection } from "./host/connection.ts";
 import { Family } from "./host/family.ts";
@@ -19,12 +20,14 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
   const connection = sharedConnection(options);
   const family = new Family(client);
   const sessionOf = async (id: string) => connection.session(id, { root: await family.rootOf(id) });
+  const results = new Results();
   const stopToasts = watchForToasts(connection, family, opencodeToaster(client));
   return {
-    tool: sandboxTools(client, sessionOf),
+    tool: sandboxTools(client, sessionOf, results),
     "tool.definition": defineTools,
     "chat.message": chatMessageHook(directory, sessionOf),
     "tool.execute.before": toolBeforeHook(options),
+    "tool.execute.after": results.hook,
     "experimental.chat.system.transform": systemHook([directory, worktree]),
     "shell.env": shellEnvHook(options, family),
     config: configHook(options),

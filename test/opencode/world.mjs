@@ -8,7 +8,7 @@ import { OpenCode } from "./opencode.mjs";
 import { Child, run } from "./processes.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const binary = process.env.SANDBRIDGE_BINARY ?? join(root, "build/sandbridge");
+export const binary = process.env.SANDBRIDGE_BINARY ?? join(root, "build/sandbridge");
 export const opencode =
   process.env.OPENCODE_COMMAND ?? join(root, "examples/opencode/node_modules/.bin/opencode");
 export const plugin = join(root, "plugin");
@@ -93,10 +93,10 @@ export class World {
     if (serve) await this.useOpenCode({ options, pluginPath, config });
   }
 
-  /** Configures and starts OpenCode; `start` does it unless `serve` is false. */
-  async useOpenCode({ options = {}, pluginPath = plugin, config = {} }) {
+  /** Configures and starts OpenCode (by `command`); `start` does it unless `serve` is false. */
+  async useOpenCode({ options = {}, pluginPath = plugin, config = {}, command = opencode }) {
     this.#configure({ options, pluginPath, config });
-    this.opencode = await OpenCode.start(opencode, this);
+    this.opencode = await OpenCode.start(command, this);
   }
 
   /** Starts a bridge with an OpenCode of its own behind it, which `opencode` then talks to through the bridge's address. */

@@ -2,9 +2,9 @@
 
 /** What a user interface is shown: as much of the end as OpenCode shows, in UTF-16 units. */
 const SHOWN = 30_000;
-/** What the model gets of an aborted command; OpenCode cuts a plugin's output beyond 51200 bytes and 2000 lines. */
-const KEPT_BYTES = 48_000;
-const KEPT_LINES = 1_900;
+/** What the model gets of an aborted command, as of one that ended: OpenCode 1.18.33. */
+const KEPT_BYTES = 51_200;
+const KEPT_LINES = 2_000;
 
 export class OutputTail {
   #decoder = new TextDecoder();

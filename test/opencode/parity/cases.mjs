@@ -1,0 +1,77 @@
+// The calls that are made on both sides, each a line of JSON:
+//
+//   id        "tool/what-it-shows"
+//   setup     files of /workspace before the call: { path: text | { text | b64 | repeat: [s, n] | seq: [line with {}, n] | link | dir } }
+//   shell     a script for what `setup` cannot say, run in /workspace after it
+//   git       false: /workspace is no repository
+//   tool, args        the call; or
+//   calls     [[{ name, args }, ...], ...]: several, turn by turn; those of one turn start together
+//   reply     how permission questions are answered: "once" (the default), "always", "reject", or [reply, ...] in their order;
+//             { reply: "reject", message } gives a reason
+//   abort_after_s     the turn is aborted so long after its tool began
+//   look      false: what the call left in /workspace is not compared
+//
+// The recorded calls of the C++ tools' own tests are made as well; of those lines, what was answered is not used here.
+import { readdirSync, readFileSync } from "node:fs";
+
+const RECORDED = new URL("../../tools/data/opencode-cases.jsonl", import.meta.url);
+const OWN = new URL("cases/", import.meta.url);
+
+export function loadCases() {
+  const own = readdirSync(OWN).filter((name) => name.endsWith(".jsonl")).sort();
+  const lines = (url) => readFileSync(url, "utf8").split("\n").filter((line) => line.startsWith("{"));
+  const cases = [
+    ...lines(RECORDED).map((line) => fromRecord(JSON.parse(line))),
+    ...own.flatMap((name) => lines(new URL(name, OWN)).map((line) => JSON.parse(line))),
+  ];
+  const seen = new Set();
+  for (const { id } of cases) {
+    if (seen.has(id)) throw new Error(`two cases are called ${id}`);
+    seen.add(id);
+  }
+  return cases;
+}
+
+function fromRecord({ id, tool, setup, args, permission_reply: reply }) {
+  return { id, tool, setup, args, ...(reply !== undefined && { reply }) };
+}
+
+export const groupOf = ({ id }) => id.slice(0, id.indexOf("/"));
+
+/** The turns of a case, as the scripted model plays them. */
+export function turnsOf({ tool, args, calls }) {
+  const turns = calls ?? [[{ name: tool, args }]];
+  return [...turns.map((tools) => ({ tools })), { text: "done" }];
+}
+
+/** The script that makes a case's files, and its standard input: their contents, one after the other. */
+export function setupScript({ setup = {}, shell = "", git = true }) {
+  const script = ["set -e", "cd /workspace"];
+  const chunks = [];
+  for (const [path, given] of Object.entries(setup)) {
+    const value = typeof given === "string" ? { text: given } : given;
+    const place = quote(path);
+    script.push(`mkdir -p "$(dirname ${place})"`);
+    if (value.link !== undefined) script.push(`ln -s ${quote(value.link)} ${place}`);
+    else if (value.dir !== undefined) script.push(`mkdir -p ${place}`);
+    else {
+      const bytes = contentOf(value);
+      // Takes no more than its share of standard input.
+      script.push(`head -c ${bytes.length} > ${place}`);
+      chunks.push(bytes);
+    }
+  }
+  if (git) script.push("git init -q . 2>/dev/null");
+  if (shell) script.push(shell);
+  return { script: script.join("\n"), input: Buffer.concat(chunks) };
+}
+
+function contentOf(value) {
+  if (value.text !== undefined) return Buffer.from(value.text);
+  if (value.b64 !== undefined) return Buffer.from(value.b64, "base64");
+  if (value.repeat) return Buffer.from(value.repeat[0].repeat(value.repeat[1]));
+  if (value.seq) return Buffer.from(Array.from({ length: value.seq[1] }, (_, i) => value.seq[0].replaceAll("{}", i + 1)).join(""));
+  throw new Error(`not a file: ${JSON.stringify(value)}`);
+}
+
+const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;

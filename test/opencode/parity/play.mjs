@@ -1,0 +1,112 @@
+// One case on one side, and everything that could be seen of it.
+import { setupScript, turnsOf } from "./cases.mjs";
+import { RequestLog } from "./sides.mjs";
+
+const POLL_MS = 5;
+
+// Kinds, modes, sizes, links and contents of whatever is there; not of the repository's own files.
+const LOOK = `
+for top in . /outside; do [ -e "$top" ] || continue
+find "$top" -path ./.git -prune -o -printf '%y %m %p -> %l\\n' | LC_ALL=C sort
+find "$top" -path ./.git -prune -o -type f -exec sha256sum {} + | LC_ALL=C sort -k 2
+done`;
+
+export class Player {
+  constructor(side) {
+    this.side = side;
+    this.log = new RequestLog(side.world.requestLog);
+  }
+
+  async play(one) {
+    const { side } = this;
+    const { opencode } = side;
+    const t0 = Date.now();
+    const session = await opencode.newSession();
+    await side.clear();
+    const { script, input } = setupScript(one);
+    await side.run(session, script, input);
+    this.log.next();
+    const t1 = Date.now();
+    const from = opencode.events.length;
+
+    const asked = [];
+    const ending = new AbortController();
+    const helpers = [this.#answerQuestions(session, one, asked, from, ending.signal)];
+    if (one.abort_after_s !== undefined) helpers.push(this.#abort(session, one.abort_after_s, from, ending.signal));
+    try {
+      await opencode.play(session, turnsOf(one));
+    } finally {
+      ending.abort();
+      await Promise.all(helpers);
+    }
+    const t2 = Date.now();
+    const parts = await opencode.toolParts(session);
+    const seen = {
+      asked,
+      parts: parts.map(({ tool, state }) => ({ tool, ...withoutTimes(state) })),
+      states: this.#states(session, parts, from),
+      model: this.#modelSaw(),
+      files: one.look === false ? "" : await side.run(session, LOOK),
+    };
+    await side.finish(session);
+    opencode.events.length = 0;
+    if (process.env.TIMES) console.log(side.constructor.name, one.id, t1 - t0, t2 - t1, Date.now() - t2);
+    return seen;
+  }
+
+  async #answerQuestions(session, { reply = "once" }, asked, from, signal) {
+    const { opencode } = this.side;
+    const replies = Array.isArray(reply) ? [...reply] : undefined;
+    for (let next = from; !signal.aborted; ) {
+      if (next >= opencode.events.length) {
+        await pause(POLL_MS);
+        continue;
+      }
+      const { type, properties } = opencode.events[next++];
+      if (type !== "permission.asked" || properties.sessionID !== session) continue;
+      const { id, permission, patterns, always, metadata } = properties;
+      asked.push({ permission, patterns, always, metadata });
+      const answer = replies ? (replies.shift() ?? "once") : reply;
+      await opencode
+        .request("POST", `/permission/${id}/reply`, typeof answer === "string" ? { reply: answer } : answer)
+        .catch((error) => asked.push({ unanswered: error.message }));
+    }
+  }
+
+  async #abort(session, seconds, from, signal) {
+    const { opencode } = this.side;
+    const running = ({ type, properties }) =>
+      type === "message.part.updated" && properties.part.sessionID === session && properties.part.state?.status === "running";
+    while (!signal.aborted && !opencode.events.slice(from).some(running)) await pause(POLL_MS);
+    await pause(seconds * 1000);
+    if (!signal.aborted) await opencode.request("POST", `/session/${session}/abort`, {});
+  }
+
+  /** For each part the states that it went through; how often it was updated in one is a matter of time. */
+  #states(session, parts, from) {
+    const states = new Map(parts.map(({ id }) => [id, []]));
+    for (const { type, properties } of this.side.opencode.events.slice(from)) {
+      if (type !== "message.part.updated") continue;
+      const { id, state } = properties.part;
+      const list = states.get(id);
+      if (list && list.at(-1) !== state.status) list.push(state.status);
+    }
+    return [...states.values()];
+  }
+
+  /** What the model was given for its calls, and whether it was called again at all. */
+  #modelSaw() {
+    const requests = this.log.next().filter(({ tools }) => tools?.length);
+    const { messages } = requests.at(-1) ?? { messages: [] };
+    const from = messages.findIndex(({ role }) => role === "tool");
+    const told = from < 0 ? [] : messages.slice(from).filter(({ role }) => role === "tool" || role === "user");
+    return { requests: requests.length, told: told.map(({ role, content }) => ({ role, content })) };
+  }
+}
+
+function withoutTimes({ time: _time, attachments, ...state }) {
+  if (!attachments) return state;
+  return { ...state, attachments: attachments.map(({ id: _1, sessionID: _2, messageID: _3, ...rest }) => rest) };
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
