@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { RpcError } from "../src/capnp/errors.ts";
 import type { SandboxSession, ToolCallOptions, ToolResult } from "../src/client/types.ts";
 import { Family } from "../src/host/family.ts";
+import { Results } from "../src/hooks/tool-after.ts";
 import { runBash } from "../src/tools/bash-run.ts";
 import type { CallContext } from "../src/tools/context.ts";
 import { forward } from "../src/tools/forward.ts";
@@ -143,11 +144,11 @@ test("an aborted command keeps what it printed, with OpenCode's note", async () 
   });
 });
 
-test("the tail of long output is cut at lines, within what OpenCode passes on, in bounded memory", () => {
+test("the tail of long output is cut at lines, where OpenCode cuts it, in bounded memory", () => {
   const tail = new OutputTail();
   for (let line = 0; line < 100_000; line++) tail.push(bytes(`line ${line}\n`));
   const { text, cut } = tail.kept();
-  assert.ok(cut && Buffer.byteLength(text) <= 48_000 && text.split("\n").length <= 1_900);
+  assert.ok(cut && Buffer.byteLength(text) <= 51_200 && text.split("\n").length === 2_000);
   assert.match(text, /^line \d+\n/);
   assert.match(text, /\nline 99999\n$/);
   assert.equal(tail.shown().length, 30_005);
@@ -158,7 +159,7 @@ test("one endless line is cut at its beginning", () => {
   const tail = new OutputTail();
   tail.push(bytes("é".repeat(60_000)));
   const { text, cut } = tail.kept();
-  assert.ok(cut && Buffer.byteLength(text) <= 48_000);
+  assert.ok(cut && Buffer.byteLength(text) === 51_200);
   assert.match(text, /^é+$/);
 });
 
@@ -168,6 +169,34 @@ test("a character that is cut by the border of two chunks is whole", () => {
   tail.push(euro.subarray(0, 1));
   tail.push(euro.subarray(1));
   assert.deepEqual([tail.shown(), tail.kept()], ["€", { text: "€", cut: false }]);
+});
+
+test("a result that OpenCode would cut reaches it behind the cut, with what the tool says of its length", async () => {
+  const results = new Results();
+  const long = { title: "t", output: "x\n".repeat(3_000), metadata: { truncated: true, count: 1 } };
+  const given = results.keep("call-1", long);
+  assert.ok(given.output.length < 200);
+  // What OpenCode makes of it.
+  const output = { title: given.title, output: given.output, metadata: { ...given.metadata, truncated: false } };
+  await results.hook({ tool: "grep", sessionID: "s", callID: "call-1", args: {} }, output);
+  assert.deepEqual(output, long);
+});
+
+test("a short result is passed on as it is, and the results of other plugins' tools are left alone", async () => {
+  const results = new Results();
+  const short = { title: "t", output: "x", metadata: { truncated: true } };
+  assert.equal(results.keep("call-1", short), short);
+  const other = { title: "o", output: "other", metadata: { truncated: false } };
+  await results.hook({ tool: "other", sessionID: "s", callID: "call-2", args: {} }, other);
+  assert.deepEqual(other, { title: "o", output: "other", metadata: { truncated: false } });
+});
+
+test("of calls that never came back for their results, few are kept", async () => {
+  const results = new Results();
+  for (let call = 0; call < 1_000; call++) results.keep(`call-${call}`, { title: "", output: "x", metadata: {} });
+  const output = { title: "", output: "untouched", metadata: {} };
+  await results.hook({ tool: "bash", sessionID: "s", callID: "call-0", args: {} }, output);
+  assert.equal(output.output, "untouched");
 });
 
 const familyOf = (parents: Record<string, string | undefined>) =>

@@ -33,7 +33,7 @@ export class OutputTail {
   kept(): { text: string; cut: boolean } {
     const lines = this.#text.split("\n");
     let first = lines.length;
-    let bytes = 0;
+    let bytes = -1; // there is one newline fewer than lines
     while (first > 0 && lines.length - first < KEPT_LINES) {
       bytes += Buffer.byteLength(lines[first - 1] ?? "") + 1;
       if (bytes > KEPT_BYTES) break;

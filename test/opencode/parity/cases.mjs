@@ -51,9 +51,9 @@ export function setupScript({ setup = {}, shell = "", git = true }) {
   for (const [path, given] of Object.entries(setup)) {
     const value = typeof given === "string" ? { text: given } : given;
     const place = quote(path);
-    script.push(`mkdir -p "$(dirname ${place})"`);
-    if (value.link !== undefined) script.push(`ln -s ${quote(value.link)} ${place}`);
-    else if (value.dir !== undefined) script.push(`mkdir -p ${place}`);
+    script.push(`mkdir -p "$(dirname -- ${place})"`);
+    if (value.link !== undefined) script.push(`ln -s -- ${quote(value.link)} ${place}`);
+    else if (value.dir !== undefined) script.push(`mkdir -p -- ${place}`);
     else {
       const bytes = contentOf(value);
       // Takes no more than its share of standard input.

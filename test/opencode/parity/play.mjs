@@ -34,7 +34,7 @@ export class Player {
     const helpers = [this.#answerQuestions(session, one, asked, from, ending.signal)];
     if (one.abort_after_s !== undefined) helpers.push(this.#abort(session, one.abort_after_s, from, ending.signal));
     try {
-      await opencode.play(session, turnsOf(one));
+      await opencode.play(session, turnsOf(one), { model: modelFor(one) });
     } finally {
       ending.abort();
       await Promise.all(helpers);
@@ -103,6 +103,9 @@ export class Player {
     return { requests: requests.length, told: told.map(({ role, content }) => ({ role, content })) };
   }
 }
+
+/** OpenCode offers apply_patch to some models, and edit and write to the others. */
+const modelFor = ({ tool }) => (tool === "apply_patch" ? "gpt-5-stand-in" : "stand-in");
 
 function withoutTimes({ time: _time, attachments, ...state }) {
   if (!attachments) return state;
