@@ -17,13 +17,14 @@ constexpr kj::StringPtr VERSION = "sandbridge-0.1.0"_kj;
 
 class Api final : public kj::HttpService {
  public:
-  Api(const kj::HttpHeaderTable& table, Processes& processes, kj::Timer& timer,
-      kj::String defaultFolder)
+  Api(const kj::HttpHeaderTable& table, Processes& processes, TerminalApi& terminals,
+      kj::Timer& timer, kj::StringPtr defaultFolder)
       : table(table),
         processes(processes),
         timer(timer),
         startedAt(timer.now()),
-        processApi(table, processes, timer, kj::mv(defaultFolder)) {}
+        processApi(table, processes, timer, defaultFolder),
+        terminalApi(terminals) {}
 
   kj::Promise<void> request(kj::HttpMethod method, kj::StringPtr url,
                             const kj::HttpHeaders& headers, kj::AsyncInputStream& body,
@@ -42,6 +43,7 @@ class Api final : public kj::HttpService {
   kj::Timer& timer;
   kj::TimePoint startedAt;
   ProcessApi processApi;
+  TerminalApi& terminalApi;
 
   kj::Promise<void> dispatch(kj::HttpMethod method, Url url, const kj::HttpHeaders& headers,
                              kj::AsyncInputStream& body, Response& response) {
@@ -82,7 +84,10 @@ class Api final : public kj::HttpService {
       throw wrongMethod();
     }
     if (is(2, "processes")) return processApi.serve(method, kj::mv(url), headers, body, response);
-    for (kj::StringPtr later : {"pty"_kj, "tunnels"_kj, "blob"_kj}) {
+    if (is(2, "pty")) {
+      return terminalApi.serve(table, method, kj::mv(url), headers, body, response);
+    }
+    for (kj::StringPtr later : {"tunnels"_kj, "blob"_kj}) {
       if (is(2, later)) {
         throw ApiError{501, kj::str("The local cloud has no ", later, " API yet"),
                        "NOT_IMPLEMENTED"_kj};
@@ -144,8 +149,8 @@ class Api final : public kj::HttpService {
 }  // namespace
 
 kj::Own<kj::HttpService> newApi(const kj::HttpHeaderTable& table, Processes& processes,
-                                kj::Timer& timer, kj::String defaultFolder) {
-  return kj::heap<Api>(table, processes, timer, kj::mv(defaultFolder));
+                                TerminalApi& terminals, kj::Timer& timer, kj::StringPtr defaultFolder) {
+  return kj::heap<Api>(table, processes, terminals, timer, defaultFolder);
 }
 
 }  // namespace sandbridge::localcloud::daemon

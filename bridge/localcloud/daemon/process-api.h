@@ -12,8 +12,8 @@ class ProcessApi {
  public:
   // Commands without a working directory run in `defaultFolder`.
   ProcessApi(const kj::HttpHeaderTable& table, Processes& processes, kj::Timer& timer,
-             kj::String defaultFolder)
-      : table(table), processes(processes), timer(timer), defaultFolder(kj::mv(defaultFolder)) {}
+             kj::StringPtr defaultFolder)
+      : table(table), processes(processes), timer(timer), defaultFolder(defaultFolder) {}
 
   // Throws ApiError. `url`, whose third part is "processes", is read before this returns.
   kj::Promise<void> serve(kj::HttpMethod method, Url url, const kj::HttpHeaders& headers,
@@ -25,7 +25,7 @@ class ProcessApi {
   const kj::HttpHeaderTable& table;
   Processes& processes;
   kj::Timer& timer;
-  kj::String defaultFolder;
+  kj::StringPtr defaultFolder;
 
   kj::Promise<void> ofProcess(kj::HttpMethod method, Url url, const kj::HttpHeaders& headers,
                               kj::AsyncInputStream& body, Response& response);

@@ -154,6 +154,7 @@ void Processes::reapOnce() {
     for (auto& process : processes) {
       if (process->pid == pid && process->status() == Process::RUNNING) process->reaped(status);
     }
+    tellOther(pid, status);
   };
   int status;
   if (reapAll) {
@@ -170,8 +171,29 @@ void Processes::reapOnce() {
         process->reaped(status);
       }
     }
+    for (pid_t pid : KJ_MAP(other, others) { return other.pid; }) {
+      if (waitpid(pid, &status, WNOHANG) == pid) tellOther(pid, status);
+    }
   }
   forget();
+}
+
+void Processes::tellOther(pid_t pid, int status) {
+  kj::Vector<Other> left;
+  for (auto& other : others) {
+    if (other.pid == pid) {
+      other.exited->fulfill(kj::mv(status));
+    } else {
+      left.add(kj::mv(other));
+    }
+  }
+  others = kj::mv(left);
+}
+
+kj::Promise<int> Processes::onExit(pid_t pid) {
+  auto paf = kj::newPromiseAndFulfiller<int>();
+  others.add(Other{pid, kj::mv(paf.fulfiller)});
+  return kj::mv(paf.promise);
 }
 
 void Processes::forget() {

@@ -80,6 +80,9 @@ class Processes {
   kj::Maybe<kj::Own<Process>> find(kj::StringPtr reference);
   kj::Array<kj::Own<Process>> list();
 
+  // The status of waitpid() of a child that somebody else in the daemon has just started.
+  kj::Promise<int> onExit(pid_t pid);
+
   uint running() const;
   uint total() const { return processes.size(); }
 
@@ -93,10 +96,16 @@ class Processes {
   bool reapAll;
   uint64_t nextHandle = 1;
   kj::Vector<kj::Own<Process>> processes;  // oldest first
+  struct Other {
+    pid_t pid;
+    kj::Own<kj::PromiseFulfiller<int>> exited;
+  };
+  kj::Vector<Other> others;  // not ended
   kj::Promise<void> reaper;
 
   kj::Promise<void> reap();
   void reapOnce();
+  void tellOther(pid_t pid, int status);
   void forget();
 };
 

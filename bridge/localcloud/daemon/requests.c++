@@ -82,47 +82,9 @@ bool toMode(const JsonValue& object, kj::StringPtr field, kj::StringPtr first,
   return false;
 }
 
-}  // namespace
-
-Url Url::parse(kj::StringPtr url) {
-  Url result;
-  kj::ArrayPtr<const char> path = url, query;
-  KJ_IF_MAYBE (mark, url.findFirst('?')) {
-    path = url.slice(0, *mark);
-    query = url.slice(*mark + 1);
-  }
-  for (size_t start = 0, i = 0; i <= path.size(); i++) {
-    if (i < path.size() && path[i] != '/') continue;
-    if (i > start) result.parts.add(decode(path.slice(start, i), false));
-    start = i + 1;
-  }
-  for (size_t start = 0, i = 0; i <= query.size(); i++) {
-    if (i < query.size() && query[i] != '&') continue;
-    if (i == start) {
-      start = i + 1;
-      continue;
-    }
-    auto pair = query.slice(start, i);
-    start = i + 1;
-    auto equals = static_cast<const char*>(memchr(pair.begin(), '=', pair.size()));
-    if (equals == nullptr) continue;
-    if (decode(kj::arrayPtr(pair.begin(), equals), true) == "path") {
-      result.pathParameter = decode(kj::arrayPtr(equals + 1, pair.end()), true);
-    }
-  }
-  return result;
-}
-
-kj::StringPtr Url::path() const {
-  KJ_IF_MAYBE (path, pathParameter) return *path;
-  throw ApiError{400, kj::str("Failed to deserialize query string: missing field `path`"), ""_kj};
-}
-
-StartRequest StartRequest::parse(kj::ArrayPtr<const char> json, kj::StringPtr defaultFolder) {
-  auto document = parseObject(json);
-  StartRequest result;
-  auto& command = result.command;
-
+// What all kinds of commands have.
+Command toCommand(const JsonValue& document, kj::StringPtr defaultFolder) {
+  Command command;
   auto program = find(document, "command");
   if (program == nullptr) {
     throw ApiError{422, kj::str("Failed to deserialize the JSON body: missing field `command`"),
@@ -152,7 +114,61 @@ StartRequest StartRequest::parse(kj::ArrayPtr<const char> json, kj::StringPtr de
   command.workingDirectory =
       folder == nullptr ? kj::str(defaultFolder) : toText(*folder, "working_dir");
   if (auto value = find(document, "user")) command.user = toUser(*value);
+  return command;
+}
 
+uint16_t toDimension(const JsonValue& value, kj::StringPtr field) {
+  if (!value.IsUint() || value.GetUint() > UINT16_MAX) wrongType(field);
+  return static_cast<uint16_t>(value.GetUint());
+}
+
+}  // namespace
+
+Url Url::parse(kj::StringPtr url) {
+  Url result;
+  kj::ArrayPtr<const char> path = url, query;
+  KJ_IF_MAYBE (mark, url.findFirst('?')) {
+    path = url.slice(0, *mark);
+    query = url.slice(*mark + 1);
+  }
+  for (size_t start = 0, i = 0; i <= path.size(); i++) {
+    if (i < path.size() && path[i] != '/') continue;
+    if (i > start) result.parts.add(decode(path.slice(start, i), false));
+    start = i + 1;
+  }
+  for (size_t start = 0, i = 0; i <= query.size(); i++) {
+    if (i < query.size() && query[i] != '&') continue;
+    if (i == start) {
+      start = i + 1;
+      continue;
+    }
+    auto pair = query.slice(start, i);
+    start = i + 1;
+    auto equals = static_cast<const char*>(memchr(pair.begin(), '=', pair.size()));
+    if (equals == nullptr) continue;
+    result.parameters.add(Parameter{decode(kj::arrayPtr(pair.begin(), equals), true),
+                                    decode(kj::arrayPtr(equals + 1, pair.end()), true)});
+  }
+  return result;
+}
+
+kj::Maybe<kj::StringPtr> Url::parameter(kj::StringPtr name) const {
+  for (size_t i = parameters.size(); i-- > 0;) {
+    if (parameters[i].name == name) return parameters[i].value.asPtr();
+  }
+  return nullptr;
+}
+
+kj::StringPtr Url::path() const {
+  KJ_IF_MAYBE (path, parameter("path")) return *path;
+  throw ApiError{400, kj::str("Failed to deserialize query string: missing field `path`"), ""_kj};
+}
+
+StartRequest StartRequest::parse(kj::ArrayPtr<const char> json, kj::StringPtr defaultFolder) {
+  auto document = parseObject(json);
+  StartRequest result;
+  result.command = toCommand(document, defaultFolder);
+  auto& command = result.command;
   command.pipeStdin = toMode(document, "stdin_mode", "closed", "pipe", false);
   command.captureStdout = !toMode(document, "stdout_mode", "capture", "discard", false);
   command.captureStderr = !toMode(document, "stderr_mode", "capture", "discard", false);
@@ -187,6 +203,22 @@ int parseSignal(kj::ArrayPtr<const char> json) {
   auto value = find(document, "signal");
   if (value == nullptr || !value->IsInt()) wrongType("signal");
   return value->GetInt();
+}
+
+TerminalRequest TerminalRequest::parse(kj::ArrayPtr<const char> json, kj::StringPtr defaultFolder) {
+  auto document = parseObject(json);
+  TerminalRequest result{toCommand(document, defaultFolder), TerminalSize()};
+  if (auto value = find(document, "rows")) result.size.rows = toDimension(*value, "rows");
+  if (auto value = find(document, "cols")) result.size.columns = toDimension(*value, "cols");
+  return result;
+}
+
+TerminalSize parseTerminalSize(kj::ArrayPtr<const char> json) {
+  auto document = parseObject(json);
+  auto rows = find(document, "rows"), columns = find(document, "cols");
+  if (rows == nullptr) wrongType("rows");
+  if (columns == nullptr) wrongType("cols");
+  return {toDimension(*rows, "rows"), toDimension(*columns, "cols")};
 }
 
 }  // namespace sandbridge::localcloud::daemon

@@ -7,14 +7,20 @@
 
 #include "files.h"
 #include "spawn.h"
+#include "terminals.h"
 
 namespace sandbridge::localcloud::daemon {
 
 struct Url {
   kj::Vector<kj::String> parts;  // of the path, decoded
-  kj::Maybe<kj::String> pathParameter;
+  struct Parameter {
+    kj::String name, value;
+  };
+  kj::Vector<Parameter> parameters;  // of the query, decoded
 
   static Url parse(kj::StringPtr url);
+  // The last of that name.
+  kj::Maybe<kj::StringPtr> parameter(kj::StringPtr name) const;
   kj::StringPtr path() const;  // the query's `path`, or an ApiError
 };
 
@@ -28,5 +34,15 @@ struct StartRequest {
 };
 
 int parseSignal(kj::ArrayPtr<const char> json);
+
+struct TerminalRequest {
+  Command command;
+  TerminalSize size;
+
+  // Throws ApiError as above.
+  static TerminalRequest parse(kj::ArrayPtr<const char> json, kj::StringPtr defaultFolder);
+};
+
+TerminalSize parseTerminalSize(kj::ArrayPtr<const char> json);
 
 }  // namespace sandbridge::localcloud::daemon

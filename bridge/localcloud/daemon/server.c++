@@ -55,8 +55,11 @@ int daemonMain(DaemonOptions options) {
 
   Processes processes(low, io.unixEventPort, options.isInit);
   kj::HttpHeaderTable::Builder builder;
+  ActiveTime time(timer);
+  Terminals terminals(low, time, processes);
+  TerminalApi terminalApi(builder, terminals, timer, options.defaultFolder);
   auto table = builder.build();
-  auto api = newApi(*table, processes, timer, kj::str(options.defaultFolder));
+  auto api = newApi(*table, processes, terminalApi, timer, options.defaultFolder);
   auto controlPromise = serveControl(kj::mv(control), low, kj::str(options.instance));
   auto serving = serveHttp(*http, timer, *table, *api);
 

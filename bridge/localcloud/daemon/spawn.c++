@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -166,14 +167,17 @@ Prepared prepare(const Command& command) {
 }
 
 // Only async-signal-safe calls from here on.
-[[noreturn]] void become(const Command& command, Prepared& prepared, int in, int out, int err,
-                         int report) {
+[[noreturn]] void become(const Command& command, Prepared& prepared, kj::Maybe<int> terminal, int in,
+                         int out, int err, int report) {
   auto fail = [&](Step step) {
     Failure failure = {step, errno};
     if (write(report, &failure, sizeof failure) < 0) _exit(126);
     _exit(127);
   };
   setsid();
+  KJ_IF_MAYBE (fd, terminal) {
+    if (ioctl(*fd, TIOCSCTTY, 0) < 0) fail(Step::STREAMS);
+  }
   for (int number = 1; number < 32; number++) signal(number, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
@@ -250,23 +254,25 @@ User findUser(uid_t uid, kj::Maybe<gid_t> gid) {
   return user;
 }
 
-Spawned spawn(const Command& command) {
+Spawned spawn(const Command& command, kj::Maybe<int> terminal) {
   auto prepared = prepare(command);
   kj::AutoCloseFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   auto report = makePipe(false);
   PipeEnds in, out, err;
-  if (command.pipeStdin) in = makePipe(true);
-  if (command.captureStdout) out = makePipe(false);
-  if (command.captureStderr) err = makePipe(false);
+  if (terminal == nullptr) {
+    if (command.pipeStdin) in = makePipe(true);
+    if (command.captureStdout) out = makePipe(false);
+    if (command.captureStderr) err = makePipe(false);
+  }
+  int unpiped = terminal.orDefault(null.get());
+  auto theirs = [&](PipeEnds& pipe) { return pipe.theirs == nullptr ? unpiped : pipe.theirs.get(); };
 
   pid_t pid = fork();
   if (pid < 0) {
     throwError(ErrorKind::FAILED, kj::str("Failed to spawn process: ", strerror(errno)));
   }
   if (pid == 0) {
-    become(command, prepared, command.pipeStdin ? in.theirs.get() : null.get(),
-           command.captureStdout ? out.theirs.get() : null.get(),
-           command.captureStderr ? err.theirs.get() : null.get(), report.theirs);
+    become(command, prepared, terminal, theirs(in), theirs(out), theirs(err), report.theirs);
   }
   report.theirs = nullptr;
   fcntl(report.ours, F_SETFL, 0);

@@ -46,6 +46,7 @@ struct Spawned {
 };
 
 // Throws FAILED with the reason when the program cannot be started. Blocks until it has: no longer than an exec takes.
-Spawned spawn(const Command& command);
+// With a `terminal`, that is the program's controlling terminal and all its streams, and nothing is piped.
+Spawned spawn(const Command& command, kj::Maybe<int> terminal = nullptr);
 
 }  // namespace sandbridge::localcloud::daemon
