@@ -99,7 +99,6 @@ if wanted examples; then
 fi
 if wanted readme; then suite readme node --test test/examples/readme.mjs; fi
 if wanted bench; then suite bench test/bench/run.sh --quick; fi
-if wanted bench; then suite bench test/bench/run.sh --quick; fi
 
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]
