@@ -20,6 +20,9 @@ constexpr long MAX_HOST_CONNECTIONS = 256;
 // the next one.
 constexpr long MAX_KEPT_CONNECTIONS = 256;
 
+// Handles kept for later requests, each with a buffer of 64 KiB.
+constexpr size_t MAX_UNUSED = 64;
+
 int newEpoll() {
   int fd;
   KJ_SYSCALL(fd = epoll_create1(EPOLL_CLOEXEC));
@@ -50,8 +53,29 @@ CurlLoop::CurlLoop(kj::UnixEventPort& port, kj::Timer& timer)
 CurlLoop::~CurlLoop() noexcept(false) {
   loop = nullptr;
   timerTask = nullptr;
+  for (auto easy : unused) curl_easy_cleanup(easy);
   curl_multi_cleanup(multi);
   curl_global_cleanup();
+}
+
+CURL* CurlLoop::takeHandle() {
+  if (unused.size() > 0) {
+    auto easy = unused.back();
+    unused.removeLast();
+    return easy;
+  }
+  auto easy = curl_easy_init();
+  KJ_REQUIRE(easy != nullptr, "libcurl cannot make a handle");
+  return easy;
+}
+
+void CurlLoop::giveBack(CURL* easy) noexcept {
+  if (unused.size() >= MAX_UNUSED) {
+    curl_easy_cleanup(easy);
+    return;
+  }
+  curl_easy_reset(easy);
+  unused.add(easy);
 }
 
 void CurlLoop::add(CURL* easy, Owner& owner) {

@@ -13,6 +13,7 @@
 #include <kj/async-unix.h>
 #include <kj/refcount.h>
 #include <kj/timer.h>
+#include <kj/vector.h>
 
 namespace sandbridge {
 
@@ -29,6 +30,11 @@ class CurlLoop final : public kj::Refcounted {
   ~CurlLoop() noexcept(false);
   KJ_DISALLOW_COPY(CurlLoop);
 
+  // A handle with default options, perhaps a used one: making one costs more than a small request. `giveBack` it when it is
+  // out of the loop.
+  CURL* takeHandle();
+  void giveBack(CURL* easy) noexcept;
+
   void add(CURL* easy, Owner& owner);
   void remove(CURL* easy);
 
@@ -37,10 +43,16 @@ class CurlLoop final : public kj::Refcounted {
 
   kj::Timer& timer;
 
+  // What the last URL began with ("http://host:port/"), and its host, which is costly to find.
+  struct KnownOrigin {
+    kj::String prefix, host;
+  } knownOrigin;
+
  private:
   kj::AutoCloseFd inner;
   kj::UnixEventPort::FdObserver observer;
   CURLM* multi;
+  kj::Vector<CURL*> unused;
   kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> waker;
   bool kicked = false;
   bool timerDue = false;

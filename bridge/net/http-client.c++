@@ -15,11 +15,16 @@ namespace {
 // The response's body; the transfer lives as long as it.
 class BodyStream final : public kj::AsyncInputStream {
  public:
-  explicit BodyStream(kj::Own<HttpTransfer> transfer) : transfer(kj::mv(transfer)) {}
+  explicit BodyStream(kj::Own<HttpTransfer> transfer)
+      : transfer(kj::mv(transfer)), left(this->transfer->bodySize()) {}
 
   kj::Promise<size_t> tryRead(void* buffer, size_t minBytes, size_t maxBytes) override {
-    return transfer->read(kj::arrayPtr(static_cast<kj::byte*>(buffer), maxBytes), minBytes);
+    auto n = co_await transfer->read(kj::arrayPtr(static_cast<kj::byte*>(buffer), maxBytes), minBytes);
+    KJ_IF_MAYBE (l, left) *l -= kj::min(n, *l);
+    co_return n;
   }
+
+  kj::Maybe<uint64_t> tryGetLength() override { return left; }
 
   // KJ's own pump moves 4 KiB a step.
   kj::Promise<uint64_t> pumpTo(kj::AsyncOutputStream& output, uint64_t amount) override {
@@ -29,6 +34,7 @@ class BodyStream final : public kj::AsyncInputStream {
       auto wanted = kj::min(amount - total, buffer.size());
       auto n = co_await transfer->read(buffer.slice(0, wanted), 1);
       if (n == 0) break;
+      KJ_IF_MAYBE (l, left) *l -= kj::min(n, *l);
       co_await output.write(buffer.begin(), n);
       total += n;
     }
@@ -37,6 +43,7 @@ class BodyStream final : public kj::AsyncInputStream {
 
  private:
   kj::Own<HttpTransfer> transfer;
+  kj::Maybe<uint64_t> left;  // as the server has told; where the body is encoded it may tell another
 };
 
 class HttpClientImpl final : public HttpClient {

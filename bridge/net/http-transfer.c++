@@ -19,6 +19,8 @@ constexpr size_t HIGH_WATER = 256 * 1024;
 constexpr size_t LOW_WATER = 64 * 1024;
 constexpr size_t MAX_HEADER_BYTES = 256 * 1024;
 constexpr size_t CHUNK = 64 * 1024;
+// What curl reads and sends with one system call.
+constexpr long CURL_BUFFER = 64 * 1024;
 
 kj::Exception notSent(ErrorKind kind, kj::StringPtr text) {
   auto e = makeError(kind, text);
@@ -44,7 +46,7 @@ kj::ArrayPtr<const char> trim(kj::ArrayPtr<const char> text) {
 [[noreturn]] void invalid(kj::StringPtr text) { throwError(ErrorKind::INVALID_ARGUMENT, text); }
 
 // "host:port" or "host" of the URL, by curl's own parser, which is the one that counts.
-kj::String hostOf(kj::StringPtr url) {
+kj::String parseHost(kj::StringPtr url) {
   auto parts = curl_url();
   KJ_ASSERT(parts != nullptr);
   KJ_DEFER(curl_url_cleanup(parts));
@@ -61,6 +63,21 @@ kj::String hostOf(kj::StringPtr url) {
   if (scheme != "http" && scheme != "https") invalid("only http and https URLs can be requested");
   auto host = get(CURLUPART_HOST), port = get(CURLUPART_PORT);
   return port.size() > 0 ? kj::str(host, ":", port) : kj::mv(host);
+}
+
+// The same, remembering the last one: nearly all requests go to one origin.
+kj::String hostOf(kj::StringPtr url, CurlLoop::KnownOrigin& known) {
+  if (known.prefix.size() > 0 && url.startsWith(known.prefix)) return kj::heapString(known.host);
+  auto host = parseHost(url);
+  auto scheme = KJ_ASSERT_NONNULL(url.findFirst(':'));
+  auto authority = scheme + strlen("://");
+  // Only where the host stands in the URL as curl has understood it.
+  if (url.size() > authority + host.size() && url.slice(authority).startsWith(host) &&
+      url[authority + host.size()] == '/') {
+    known.prefix = kj::heapString(url.slice(0, authority + host.size() + 1));
+    known.host = kj::heapString(host);
+  }
+  return host;
 }
 
 bool isLoopback(kj::StringPtr host) {
@@ -81,6 +98,19 @@ bool isToken(kj::StringPtr name) {
   return name.size() > 0;
 }
 
+kj::Maybe<uint64_t> announcedSizeOf(kj::ArrayPtr<const HttpClient::Header> headers) {
+  for (auto& h : headers) {
+    if (h.name != "content-length") continue;
+    uint64_t size = 0;
+    for (char c : h.value) {
+      if (c < '0' || c > '9' || size > (1ull << 50)) return nullptr;
+      size = size * 10 + (c - '0');
+    }
+    return size;
+  }
+  return nullptr;
+}
+
 kj::String seconds(kj::Duration duration) {
   auto ms = duration / kj::MILLISECONDS;
   return ms % 1000 == 0 ? kj::str(ms / 1000, " s") : kj::str(ms, " ms");
@@ -91,14 +121,13 @@ kj::String seconds(kj::Duration duration) {
 HttpTransfer::HttpTransfer(kj::Own<CurlLoop> loopParam, HttpClient::Request requestParam)
     : loop(kj::mv(loopParam)),
       request(kj::mv(requestParam)),
-      host(hostOf(request.url)),
-      easy(curl_easy_init()),
+      host(hostOf(request.url, loop->knownOrigin)),
+      easy(loop->takeHandle()),
       started(loop->timer.now()),
       lastActivity(started) {
-  KJ_REQUIRE(easy != nullptr, "libcurl cannot make a handle");
   KJ_ON_SCOPE_FAILURE({
+    loop->giveBack(easy);
     curl_slist_free_all(headerList);
-    curl_easy_cleanup(easy);
   });
   configure();
 }
@@ -107,13 +136,14 @@ HttpTransfer::~HttpTransfer() noexcept(false) {
   watchdog = nullptr;
   source = nullptr;
   if (added) loop->remove(easy);
-  curl_easy_cleanup(easy);
+  loop->giveBack(easy);
   curl_slist_free_all(headerList);
 }
 
 void HttpTransfer::configure() {
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, curlError);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, CURL_BUFFER);
   curl_easy_setopt(easy, CURLOPT_URL, request.url.cStr());
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);  // a path is what it says: `..` is not taken out
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -230,8 +260,11 @@ kj::Promise<size_t> HttpTransfer::read(kj::ArrayPtr<kj::byte> out, size_t minByt
     auto paf = kj::newPromiseAndFulfiller<void>();
     KJ_REQUIRE(reader == nullptr, "the body is being read already");
     reader = kj::mv(paf.fulfiller);
-    KJ_DEFER(reader = nullptr);
+    destination = out.slice(total, out.size());
+    wanted = minBytes - total;
+    KJ_DEFER(reader = nullptr; destination = nullptr);
     co_await paf.promise;
+    total = out.size() - destination.size();
   }
 }
 
@@ -420,6 +453,7 @@ size_t HttpTransfer::onHeader(char* data, size_t size, size_t count, void* self)
     curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &code);
     if (code >= 200) {
       t.statusCode = code;
+      t.announcedSize = announcedSizeOf(t.headers);
       t.headersComplete = true;
       t.headersDone->fulfill();
     }
@@ -444,13 +478,24 @@ size_t HttpTransfer::onWrite(char* data, size_t size, size_t count, void* self) 
     t.receivePaused = true;
     return CURL_WRITEFUNC_PAUSE;
   }
+  if (t.destination.size() > 0) {
+    auto direct = kj::min(n, t.destination.size());
+    memcpy(t.destination.begin(), data, direct);
+    t.destination = t.destination.slice(direct, t.destination.size());
+    t.wanted -= kj::min(direct, t.wanted);
+    if (t.wanted == 0) t.wakeReader();
+    if (direct == n) return n;
+    data += direct;
+    size = n - direct;
+    count = 1;
+  }
   if (t.bufferStart > LOW_WATER) {  // reuse the part that was read
     auto left = t.buffered();
     memmove(t.buffer.begin(), t.buffer.begin() + t.bufferStart, left);
     t.buffer.resize(left);
     t.bufferStart = 0;
   }
-  t.buffer.addAll(kj::arrayPtr(reinterpret_cast<kj::byte*>(data), n));
+  t.buffer.addAll(kj::arrayPtr(reinterpret_cast<kj::byte*>(data), size * count));
   t.wakeReader();
   return n;
 }

@@ -23,6 +23,8 @@ class HttpTransfer final : public kj::Refcounted, private CurlLoop::Owner {
 
   unsigned status() const { return statusCode; }
   kj::Vector<HttpClient::Header> takeHeaders() { return kj::mv(headers); }
+  // Of the whole body, where the server has told it.
+  kj::Maybe<uint64_t> bodySize() const { return announcedSize; }
 
   // Of the body, as kj::AsyncInputStream::tryRead().
   kj::Promise<size_t> read(kj::ArrayPtr<kj::byte> buffer, size_t minBytes);
@@ -42,6 +44,9 @@ class HttpTransfer final : public kj::Refcounted, private CurlLoop::Owner {
   size_t headerBytes = 0;
   unsigned statusCode = 0;
   bool headersComplete = false;
+  kj::Maybe<uint64_t> announcedSize;
+  kj::ArrayPtr<kj::byte> destination;  // what is left of the waiting reader's own memory
+  size_t wanted = 0;                   // of it, before the reader is woken
   kj::Vector<kj::byte> buffer;  // received and not read, from `bufferStart` on
   size_t bufferStart = 0;
   bool receivePaused = false;

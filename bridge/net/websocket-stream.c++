@@ -15,6 +15,11 @@ namespace {
 // As capnp's own readers have it; our messages have a handful.
 constexpr uint32_t MAX_SEGMENTS = 512;
 
+// Words of the longest frame with more than one message in it.
+constexpr size_t MAX_JOINED = (64u << 10) / sizeof(capnp::word);
+// Words that wait to be sent, from which on a writer waits, too.
+constexpr size_t MAX_UNSENT = (128u << 10) / sizeof(capnp::word);
+
 [[noreturn]] void refuse(kj::StringPtr why) {
   throwError(ErrorKind::INVALID_ARGUMENT, kj::str("malformed RPC frame: ", why));
 }
@@ -82,20 +87,34 @@ class WebSocketStream final : public capnp::MessageStream {
   kj::Promise<void> writeMessage(
       kj::ArrayPtr<const int> fds,
       kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) override {
-    auto flat = capnp::messageToFlatArray(segments);  // the socket wants one run of bytes
-    co_await socket.send(flat.asBytes());
+    KJ_IF_MAYBE (e, failure) return kj::cp(*e);
+    outgoing.add(capnp::messageToFlatArray(segments));  // the socket wants one run of bytes
+    outgoingWords += outgoing.back().size();
+    if (!sending) {
+      sending = true;
+      auto paf = kj::newPromiseAndFulfiller<void>();
+      sent = paf.promise.fork();
+      sender = sendAll(kj::mv(paf.fulfiller)).eagerlyEvaluate(nullptr);
+    }
+    if (outgoingWords < MAX_UNSENT) return kj::READY_NOW;
+    return sent.addBranch();
   }
 
   kj::Promise<void> writeMessages(
       kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) override {
-    for (auto& segments : messages) co_await writeMessage(nullptr, segments);
+    kj::Promise<void> last = kj::READY_NOW;
+    for (auto& segments : messages) last = writeMessage(nullptr, segments);
+    return last;
   }
 
   kj::Maybe<int> getSendBufferSize() override {
     return static_cast<int>(kj::min(window, size_t(1) << 30));
   }
 
-  kj::Promise<void> end() override { return socket.close(1000, "bye"); }
+  kj::Promise<void> end() override {
+    if (sending) co_await sent.addBranch();
+    co_await socket.close(1000, "bye");
+  }
 
  private:
   // The bytes of one frame, for as long as a message in it is in use.
@@ -110,6 +129,56 @@ class WebSocketStream final : public capnp::MessageStream {
   kj::Own<Frame> frame;
   kj::ArrayPtr<const capnp::word> rest;  // of the frame, not yet read
   bool ended = false;
+
+  kj::Vector<kj::Array<capnp::word>> outgoing;  // messages in their order
+  size_t outgoingWords = 0;
+  bool sending = false;
+  kj::Maybe<kj::Exception> failure;
+  kj::ForkedPromise<void> sent = nullptr;  // while `sending`: when nothing is left to send
+  kj::Promise<void> sender = nullptr;
+
+  // Begins when the event loop has nothing else to do: what one turn produces leaves in one frame, since a system call for
+  // each message would be most of what a small call costs, here and at the peer.
+  kj::Promise<void> sendAll(kj::Own<kj::PromiseFulfiller<void>> done) {
+    try {
+      co_await kj::evalLast([]() {});
+      while (outgoing.size() > 0) {
+        auto frame = nextFrame();
+        co_await socket.send(frame.asBytes());
+      }
+      sending = false;
+      done->fulfill();
+    } catch (kj::Exception& e) {
+      failure = kj::cp(e);
+      done->reject(kj::mv(e));
+    }
+  }
+
+  // All messages joined; a long one by itself, not to be copied once more.
+  kj::Array<capnp::word> nextFrame() {
+    size_t count = 0, words = 0;
+    while (count < outgoing.size() && words + outgoing[count].size() <= MAX_JOINED) {
+      words += outgoing[count++].size();
+    }
+    kj::Array<capnp::word> frame;
+    if (count <= 1) {
+      count = 1;
+      frame = kj::mv(outgoing[0]);
+      words = frame.size();
+    } else {
+      frame = kj::heapArray<capnp::word>(words);
+      auto to = frame.begin();
+      for (auto& message : outgoing.asPtr().slice(0, count)) {
+        memcpy(to, message.begin(), message.asBytes().size());
+        to += message.size();
+      }
+    }
+    outgoingWords -= words;
+    kj::Vector<kj::Array<capnp::word>> left;
+    for (auto& message : outgoing.asPtr().slice(count, outgoing.size())) left.add(kj::mv(message));
+    outgoing = kj::mv(left);
+    return frame;
+  }
 
   void take(kj::Array<kj::byte> bytes) {
     KJ_ON_SCOPE_FAILURE(ended = true);

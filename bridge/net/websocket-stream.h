@@ -1,5 +1,6 @@
 #pragma once
-// Cap'n Proto messages in binary WebSocket frames: one a frame going out, one or more (back to back) coming in.
+// Cap'n Proto messages in binary WebSocket frames: one or more a frame, back to back. What is written is sent when the
+// event loop has nothing else to do; a failure to send it is told by later writes, and by the reading end.
 // Instead of capnp::WebSocketMessageStream, whose 0.9.2 end() always throws, whose size limit is the
 // traversal limit, and which keeps the streaming window at 64 KiB.
 

@@ -120,15 +120,27 @@ class FilesCapability final : public api::Files::Server {
     auto stream = co_await shared->workspace().readFile(path);
     uint64_t size = 0;
     for (;;) {
-      auto buffer = kj::heapArray<kj::byte>(READ_CHUNK);
-      auto n = co_await stream->tryRead(buffer.begin(), READ_CHUNK, READ_CHUNK);
+      auto room = kj::min(READ_CHUNK, stream->tryGetLength().orDefault(READ_CHUNK));
+      if (room == 0) {
+        // What says that the sandbox has ended its answer as it should.
+        kj::byte none;
+        co_await stream->tryRead(&none, 1, 1);
+        break;
+      }
+      // Read into the message that carries it, so that it is not copied there.
+      auto request = sink.writeRequest(capnp::MessageSize{room / sizeof(capnp::word) + 8, 0});
+      auto bytes = request.initBytes(room);
+      auto n = co_await stream->tryRead(bytes.begin(), room, room);
       if (n > 0) {
-        auto request = sink.writeRequest(capnp::MessageSize{n / sizeof(capnp::word) + 8, 0});
-        request.setBytes(buffer.slice(0, n));
+        if (n < room) {
+          auto orphan = request.disownBytes();
+          orphan.truncate(n);
+          request.adoptBytes(kj::mv(orphan));
+        }
         co_await request.send();
         size += n;
       }
-      if (n < READ_CHUNK) break;
+      if (n < room) break;
     }
     co_await sink.doneRequest().send().ignoreResult();
     context.getResults(capnp::MessageSize{4, 0}).setSize(size);

@@ -68,7 +68,31 @@ TEST_CASE_METHOD(Pair, "a frame may hold several messages, each read by itself a
   CHECK(first.reader->getRoot<capnp::Text>() == "one");
 }
 
-TEST_CASE_METHOD(Pair, "one writeMessages() call goes out in order, one message a frame") {
+kj::Array<kj::byte> receiveFrame(kj::WebSocket& peer, kj::WaitScope& waitScope) {
+  auto frame = peer.receive().wait(waitScope);
+  return kj::mv(frame.get<kj::Array<kj::byte>>());
+}
+
+kj::Vector<kj::String> textsOf(kj::ArrayPtr<const kj::byte> frame) {
+  auto words = kj::heapArray<capnp::word>(frame.size() / 8);
+  memcpy(words.begin(), frame.begin(), frame.size());
+  kj::Vector<kj::String> texts;
+  kj::ArrayPtr<const capnp::word> rest = words;
+  while (rest.size() > 0) {
+    capnp::FlatArrayMessageReader reader(rest);
+    texts.add(kj::str(reader.getRoot<capnp::Text>()));
+    rest = kj::arrayPtr(reader.getEnd(), rest.end());
+  }
+  return texts;
+}
+
+kj::Promise<void> writeText(capnp::MessageStream& stream, kj::StringPtr text) {
+  capnp::MallocMessageBuilder builder;
+  builder.setRoot(capnp::Text::Reader(text.begin(), text.size()));
+  return stream.writeMessage(nullptr, builder.getSegmentsForOutput());
+}
+
+TEST_CASE_METHOD(Pair, "what is written in one turn goes out in one frame, in order, those of writeMessages() too") {
   kj::Vector<kj::Own<capnp::MallocMessageBuilder>> builders;
   kj::Vector<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages;
   for (int i = 0; i < 20; i++) {
@@ -77,16 +101,57 @@ TEST_CASE_METHOD(Pair, "one writeMessages() call goes out in order, one message 
     messages.add(builder->getSegmentsForOutput());
     builders.add(kj::mv(builder));
   }
-  auto sending = stream->writeMessages(messages).eagerlyEvaluate(nullptr);
-  for (int i = 0; i < 20; i++) {
-    auto frame = peer.receive().wait(io.waitScope);
-    auto& bytes = frame.get<kj::Array<kj::byte>>();
-    auto words = kj::heapArray<capnp::word>(bytes.size() / 8);
-    memcpy(words.begin(), bytes.begin(), bytes.size());
-    capnp::FlatArrayMessageReader reader(words);
-    CHECK(reader.getRoot<capnp::Text>() == kj::str(i));
+  stream->writeMessages(messages).wait(io.waitScope);
+  builders.clear();
+  writeText(*stream, "20").wait(io.waitScope);
+  auto texts = textsOf(receiveFrame(peer, io.waitScope));
+  REQUIRE(texts.size() == 21);
+  for (auto i : kj::indices(texts)) CHECK(texts[i] == kj::str(i));
+}
+
+TEST_CASE_METHOD(Pair, "a long message has a frame of its own, in its place between short ones") {
+  auto longText = kj::heapString(100 * 1024);
+  memset(longText.begin(), 'x', longText.size());
+  auto writing = writeText(*stream, "before");
+  auto writingLong = writeText(*stream, longText);
+  auto writingAfter = writeText(*stream, "after").eagerlyEvaluate(nullptr);
+  kj::StringPtr expected[] = {"before", longText, "after"};
+  for (auto text : expected) {
+    auto texts = textsOf(receiveFrame(peer, io.waitScope));
+    REQUIRE(texts.size() == 1);
+    CHECK(texts[0] == text);
   }
-  sending.wait(io.waitScope);
+  writingAfter.wait(io.waitScope);
+}
+
+TEST_CASE_METHOD(Pair, "a writer waits while much of what was written is unsent") {
+  auto text = kj::heapString(60 * 1024);
+  memset(text.begin(), 'x', text.size());
+  bool done = false;
+  auto writing = writeText(*stream, text).then([&]() { return writeText(*stream, text); })
+      .then([&]() { return writeText(*stream, text); })
+      .then([&]() { done = true; }).eagerlyEvaluate(nullptr);
+  io.provider->getTimer().afterDelay(5 * kj::MILLISECONDS).wait(io.waitScope);
+  CHECK(!done);
+  for (int i = 0; i < 3; i++) CHECK(textsOf(receiveFrame(peer, io.waitScope)).size() == 1);
+  writing.wait(io.waitScope);
+  CHECK(done);
+}
+
+TEST_CASE_METHOD(Pair, "what was written before the end is sent before it") {
+  writeText(*stream, "last words").wait(io.waitScope);
+  auto ending = stream->end().eagerlyEvaluate(nullptr);
+  CHECK(textsOf(receiveFrame(peer, io.waitScope))[0] == "last words");
+  auto message = peer.receive().wait(io.waitScope);
+  CHECK(message.is<kj::WebSocket::Close>());
+}
+
+TEST_CASE_METHOD(Pair, "after a write that failed, each later one fails") {
+  auto gone = kj::mv(pipe.ends[1]);
+  gone = nullptr;
+  writeText(*stream, "lost").wait(io.waitScope);
+  io.provider->getTimer().afterDelay(1 * kj::MILLISECONDS).wait(io.waitScope);
+  CHECK_THROWS(writeText(*stream, "lost, too").wait(io.waitScope));
 }
 
 TEST_CASE_METHOD(Pair, "a close frame and a lost connection are the end") {
