@@ -37,6 +37,7 @@ BoxRecord BoxRecord::clone() const {
   copy.instance = kj::str(instance);
   copy.bootId = kj::str(bootId);
   copy.state = kj::str(state);
+  for (auto& layer : layers) copy.layers.add(kj::str(layer));
   copy.everRan = everRan;
   copy.pidNamespace = pidNamespace;
   for (auto& group : cgroups) {
@@ -57,6 +58,10 @@ void BoxRecord::save(kj::StringPtr folder) const {
   text("instance", instance);
   text("bootId", bootId);
   text("state", state);
+  json.Key("layers");
+  json.StartArray();
+  for (auto& layer : layers) json.String(layer.begin(), layer.size());
+  json.EndArray();
   json.Key("everRan");
   json.Bool(everRan);
   json.Key("pidNamespace");
@@ -101,6 +106,14 @@ kj::Maybe<BoxRecord> BoxRecord::load(kj::StringPtr folder) {
   record.bootId = member(document, "bootId");
   record.state = member(document, "state");
   record.everRan = flag(document, "everRan");
+  auto layers = document.FindMember("layers");
+  if (layers != document.MemberEnd() && layers->value.IsArray()) {
+    for (auto& layer : layers->value.GetArray()) {
+      if (layer.IsString()) {
+        record.layers.add(kj::heapString(layer.GetString(), layer.GetStringLength()));
+      }
+    }
+  }
   auto inode = document.FindMember("pidNamespace");
   if (inode != document.MemberEnd() && inode->value.IsUint64()) {
     record.pidNamespace = inode->value.GetUint64();

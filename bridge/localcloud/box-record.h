@@ -13,7 +13,8 @@ struct BoxRecord {
   kj::String id;
   kj::String instance;  // of the daemon; new with each start
   kj::String bootId;
-  kj::String state;     // "starting", "running", "frozen", "stopped"
+  kj::String state;     // "starting", "running", "frozen", "paused" (for a snapshot), "stopped"
+  kj::Vector<kj::String> layers;  // ids of the snapshots that it stands on, top first
   bool everRan = false;  // false: half-made, nothing in it is worth keeping
   uint64_t pidNamespace = 0;
   struct Group {

@@ -19,6 +19,7 @@
 #include <kj/encoding.h>
 #include <kj/refcount.h>
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -32,6 +33,8 @@
 #include "box-image.h"
 #include "box-launch.h"
 #include "box-record.h"
+#include "box-snapshots.h"
+#include "trash.h"
 
 namespace sandbridge::localcloud {
 
@@ -76,7 +79,10 @@ struct Host final : public kj::Refcounted, private kj::TaskSet::ErrorHandler {
         timer(io.lowLevelProvider->getTimer()),
         dir(kj::str(dir)),
         facts(inspectHost()),
-        image(makeBoxImage()) {}
+        image(makeBoxImage()),
+        trash(io, kj::str(dir, "/trash"), image),
+        snapshots(io, kj::str(dir, "/snapshots"), facts, image,
+                  [this](kj::StringPtr folder) { trash.discard(folder); }) {}
 
   kj::TaskSet tasks;  // clearing up, which nobody waits for
   kj::AsyncIoContext& io;
@@ -85,20 +91,37 @@ struct Host final : public kj::Refcounted, private kj::TaskSet::ErrorHandler {
   kj::AutoCloseFd serverLock;
   BoxHost facts;
   kj::AutoCloseFd image;
+  Trash trash;
+  BoxSnapshots snapshots;
+  std::map<std::string, kj::Vector<kj::String>> standing;  // boxes on snapshots, and on which
   kj::String skeleton, masks;
 
   kj::String folderOf(kj::StringPtr id) const { return kj::str(dir, "/boxes/", id); }
 
-  void moveToTrash(kj::StringPtr folder) {
-    auto place = kj::str(dir, "/trash/", randomText());
-    if (rename(folder.cStr(), place.cStr()) < 0 && errno != ENOENT) {
-      throwError(ErrorKind::FAILED, kj::str("cannot remove ", folder, ": ", strerror(errno)));
-    }
+  void standOn(const BoxRecord& record) {
+    if (record.layers.size() == 0 || standing.count(record.id.cStr()) > 0) return;
+    auto& layers = standing[record.id.cStr()];
+    for (auto& layer : record.layers) layers.add(kj::str(layer));
+    snapshots.use(layers);
+  }
+
+  // Out of the way at once, deleted in the background.
+  void discardBox(kj::StringPtr id) {
+    trash.discard(folderOf(id));
+    auto found = standing.find(id.cStr());
+    if (found == standing.end()) return;
+    auto layers = kj::mv(found->second);
+    standing.erase(found);
+    snapshots.release(layers);
   }
 
  private:
   void taskFailed(kj::Exception&& e) override { logError("clearing up after a sandbox: ", textOf(e)); }
 };
+
+bool standsStill(const BoxRecord& record) {
+  return record.state == "frozen" || record.state == "paused";
+}
 
 kj::Vector<BoxRecord::Group> groupsOf(const BoxRecord& record) {
   auto copy = record.clone();
@@ -120,7 +143,7 @@ class BoxImpl final : public Box {
     if (taken) return;
     syscall(SYS_pidfd_send_signal, static_cast<int>(pidfd), SIGKILL, nullptr, 0);
     host->tasks.add(removeCgroups(groupsOf(record), host->timer));
-    if (isFresh) host->moveToTrash(folder);
+    if (isFresh) host->discardBox(record.id);
   }
 
   void take() { taken = true; }
@@ -139,6 +162,16 @@ class BoxImpl final : public Box {
     co_await freezeOrUndo();
   }
 
+  kj::Promise<void> pause() override {
+    setState("paused");
+    return freezeOrUndo();
+  }
+
+  kj::Promise<void> unpause() override {
+    if (record.state != "paused") return kj::READY_NOW;
+    return thaw();
+  }
+
   // After adoption: the server may have died between writing "frozen" and freezing.
   kj::Promise<bool> confirmFrozen() {
     try {
@@ -151,7 +184,7 @@ class BoxImpl final : public Box {
   }
 
   kj::Promise<void> thaw() override {
-    if (record.state != "frozen") co_return;
+    if (!standsStill(record)) co_return;
     if (hasCgroupFreezer(record)) {
       co_await thawCgroup(record, host->timer);
     } else {
@@ -162,7 +195,7 @@ class BoxImpl final : public Box {
 
   kj::Promise<void> end() override {
     syscall(SYS_pidfd_send_signal, static_cast<int>(pidfd), SIGKILL, nullptr, 0);
-    if (record.state == "frozen") {
+    if (standsStill(record)) {
       // The v1 freezer holds back even the signal.
       try {
         co_await thawCgroup(record, host->timer);
@@ -261,7 +294,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
       auto adopted = co_await adoptOne(kj::str(id));
       KJ_IF_MAYBE (box, adopted) result.add(kj::mv(*box));
     }
-    sweep();
+    host->trash.sweep();
     co_return result.releaseAsArray();
   }
 
@@ -271,8 +304,36 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     if (isLocked(folder)) {
       throwError(ErrorKind::FAILED, kj::str("sandbox ", id, " is still running"));
     }
-    discard(folder);
+    host->discardBox(id);
     return kj::READY_NOW;
+  }
+
+  kj::Promise<SnapshotFacts> takeSnapshot(kj::StringPtr id, kj::String snapshot,
+                                          kj::Maybe<Box&> running) override {
+    checkId(id);
+    checkId(snapshot);
+    BoxSnapshots::Order order;
+    order.id = kj::mv(snapshot);
+    order.folder = host->folderOf(id);
+    KJ_IF_MAYBE (record, BoxRecord::load(order.folder)) {
+      order.layers = record->layers.releaseAsArray();
+      order.pidNamespace = record->pidNamespace;
+    } else {
+      throwError(ErrorKind::NOT_FOUND, kj::str("there is no sandbox ", id));
+    }
+    return host->snapshots.take(kj::mv(order), running);
+  }
+
+  kj::Promise<void> makeDurable(kj::StringPtr snapshot) override {
+    return host->snapshots.makeDurable(snapshot);
+  }
+
+  void forgetSnapshot(kj::StringPtr snapshot) override { host->snapshots.forget(snapshot); }
+
+  kj::Array<kj::String> keepSnapshots(kj::ArrayPtr<const kj::String> snapshots) override {
+    kj::Vector<kj::String> result;
+    for (auto& id : host->snapshots.keep(snapshots)) result.add(kj::str(id.c_str()));
+    return result.releaseAsArray();
   }
 
   // Starts a box only to see that it works here, and what of the machine's offers does.
@@ -317,7 +378,6 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
 
  private:
   kj::Own<Host> host;
-  bool sweeping = false, sweepAgain = false;
   std::set<std::string> starting;
   kj::TimePoint masksMade = kj::origin<kj::TimePoint>();
   kj::TaskSet tasks;
@@ -331,12 +391,19 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     }
     auto turn = starting.insert(spec.id.cStr()).first;
     KJ_DEFER(starting.erase(turn));
-    makeFolder(folder);
+    BoxRecord record;
     bool fresh = true;
-    KJ_IF_MAYBE (before, BoxRecord::load(folder)) fresh = !before->everRan;
+    KJ_IF_MAYBE (before, BoxRecord::load(folder)) {
+      fresh = !before->everRan;
+      record.layers = kj::mv(before->layers);
+    }
+    if (fresh && spec.snapshot.size() > 0) {
+      record.layers.clear();
+      for (auto& layer : host->snapshots.layersOver(spec.snapshot)) record.layers.add(kj::mv(layer));
+    }
+    makeFolder(folder);
     refreshMasks();
 
-    BoxRecord record;
     record.id = kj::str(spec.id);
     record.instance = randomText();
     record.bootId = kj::str(host->facts.bootId);
@@ -349,6 +416,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
       record.cgroups.add(BoxRecord::Group{kj::str(cgroup.folder), cgroup.v2, freezer});
     }
     record.save(folder);
+    host->standOn(record);
 
     launch.dir = kj::str(folder);
     launch.id = kj::str(spec.id);
@@ -356,6 +424,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     // Relative to the box's folder: the box can read these names in /proc/mounts.
     launch.skeleton = kj::str("../../layers/", host->skeleton);
     launch.masks = kj::str("../../layers/", host->masks);
+    for (auto& layer : record.layers) launch.layers.add(kj::str("../../snapshots/", layer, "/files"));
     launch.range = host->facts.range;
     launch.uidBase = host->facts.uidBase;
     launch.uidCount = host->facts.uidCount;
@@ -408,7 +477,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     host->tasks.add(removeCgroups(groupsOf(record), host->timer));
     auto problem = kj::runCatchingExceptions([&]() {
       if (fresh) {
-        discard(folder);
+        host->discardBox(record.id);
       } else {
         record.state = kj::str("stopped");
         record.save(folder);
@@ -425,32 +494,6 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     masksMade = now;
   }
 
-  // Out of the way at once, deleted in the background.
-  void discard(kj::StringPtr folder) {
-    host->moveToTrash(folder);
-    sweep();
-  }
-
-  // One sweeper at a time; what comes meanwhile is for its next round.
-  void sweep() {
-    sweepAgain = true;
-    if (!sweeping) tasks.add(sweepAll());
-  }
-
-  kj::Promise<void> sweepAll() {
-    sweeping = true;
-    KJ_DEFER(sweeping = false);
-    while (sweepAgain) {
-      sweepAgain = false;
-      kj::Vector<kj::String> arguments;
-      arguments.add(kj::str("sweep"));
-      arguments.add(kj::str(host->dir, "/trash"));
-      bool done = co_await collectWhenEnded(host->io.unixEventPort,
-                                            spawnBoxImage(host->image, arguments, -1));
-      if (!done) logWarning("files of removed sandboxes are left in ", host->dir, "/trash");
-    }
-  }
-
   kj::Promise<kj::Maybe<AdoptedBox>> adoptOne(kj::String id) {
     auto folder = host->folderOf(id);
     BoxRecord record;
@@ -462,14 +505,17 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     if (!isLocked(folder)) {
       host->tasks.add(removeCgroups(groupsOf(record), host->timer));
       if (!known || !record.everRan || isTrial) {
-        discard(folder);
+        host->discardBox(id);
         co_return nullptr;
       }
+      host->standOn(record);
       record.state = kj::str("stopped");
       record.save(folder);
       co_return AdoptedBox{kj::mv(id), nullptr, false};
     }
-    bool frozen = record.state == "frozen";
+    bool frozen = record.state == "frozen", paused = record.state == "paused";
+    // What a server that died while it took a snapshot had stopped.
+    if (paused && hasCgroupFreezer(record)) co_await thawCgroup(record, host->timer);
     kj::AutoCloseFd pidfd;
     if (!frozen || !hasCgroupFreezer(record)) {
       kj::Maybe<Packet> answer;
@@ -487,19 +533,22 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     if (pidfd == nullptr || isTrial) {
       co_await endHung(folder, record);
       if (!record.everRan || !known || isTrial) {
-        discard(folder);
+        host->discardBox(id);
         co_return nullptr;
       }
+      host->standOn(record);
       record.state = kj::str("stopped");
       record.save(folder);
       co_return AdoptedBox{kj::mv(id), nullptr, false};
     }
     // The daemon may have come up after its server had died.
-    if (record.state != "frozen") record.state = kj::str("running");
+    if (!standsStill(record)) record.state = kj::str("running");
     record.everRan = true;
     record.save(folder);
+    host->standOn(record);
     auto box = kj::heap<BoxImpl>(kj::addRef(*host), kj::mv(record), kj::mv(pidfd));
     box->take();
+    if (paused) co_await box->unpause();
     if (frozen) frozen = co_await box->confirmFrozen();
     co_return AdoptedBox{kj::mv(id), kj::Own<Box>(kj::mv(box)), frozen};
   }
@@ -539,9 +588,10 @@ kj::Promise<kj::Own<Boxes>> newBoxes(kj::AsyncIoContext& io, kj::StringPtr dirPa
   }
   auto host = kj::refcounted<Host>(io, dir);
   host->serverLock = kj::mv(lock);
-  for (kj::StringPtr name : {"boxes"_kj, "trash"_kj, "layers"_kj}) {
+  for (kj::StringPtr name : {"boxes"_kj, "snapshots"_kj, "layers"_kj}) {
     makeFolder(kj::str(dir, '/', name));
   }
+  host->snapshots.load();
   sweepCgroups(host->facts);
   auto layers = kj::str(dir, "/layers");
   host->skeleton = makeSkeleton(host->facts, layers);

@@ -15,6 +15,7 @@ struct BoxSpec {
   uint32_t memoryMb = 1024;
   uint32_t diskMb = 10240;
   bool internet = true;
+  kj::String snapshot;  // a fresh box starts on the files of this one; empty: on none
 };
 
 class Box {
@@ -30,6 +31,10 @@ class Box {
   virtual kj::Promise<void> freeze() = 0;
   virtual kj::Promise<void> thaw() = 0;
 
+  // The same for a moment: a server that adopts a paused box lets it go on. thaw() does, too.
+  virtual kj::Promise<void> pause() = 0;
+  virtual kj::Promise<void> unpause() = 0;
+
   // Ends every process; resolves when none is left. Works on a frozen box. Idempotent.
   virtual kj::Promise<void> end() = 0;
 
@@ -41,6 +46,13 @@ struct AdoptedBox {
   kj::String id;
   kj::Maybe<kj::Own<Box>> box;  // none: its processes are gone, its files are kept
   bool frozen = false;
+};
+
+struct SnapshotFacts {
+  uint64_t bytes = 0;   // of all files in it, holes included
+  uint64_t files = 0;
+  uint64_t copied = 0;  // files that had to be copied: the others are shared with the box's snapshot before
+  kj::Duration paused = 0 * kj::SECONDS;  // how long the box stood still
 };
 
 class Boxes {
@@ -55,6 +67,21 @@ class Boxes {
 
   // Removes the files of an ended box. Answers once they are out of the way; deletes in the background.
   virtual kj::Promise<void> remove(kj::StringPtr id) = 0;
+
+  // Copies what a box has written to a new snapshot, `snapshot` being its id. `running` is the box while it runs: it is
+  // paused for a moment. None when its processes are gone or frozen; it must not be started or thawed meanwhile. Resolves
+  // when boxes can be started on the snapshot; rejects and leaves nothing. One at a time for each box.
+  virtual kj::Promise<SnapshotFacts> takeSnapshot(kj::StringPtr id, kj::String snapshot,
+                                                  kj::Maybe<Box&> running) = 0;
+
+  // Resolves when the snapshot survives a power failure.
+  virtual kj::Promise<void> makeDurable(kj::StringPtr snapshot) = 0;
+
+  // No new box will start on it. Its files go with the last box and the last snapshot that stand on it.
+  virtual void forgetSnapshot(kj::StringPtr snapshot) = 0;
+
+  // After adopt(): forgets all snapshots but these, and answers those of them whose files are there.
+  virtual kj::Array<kj::String> keepSnapshots(kj::ArrayPtr<const kj::String> snapshots) = 0;
 };
 
 // `dir` is made (mode 0700) if need be. Throws when isolation is impossible here, naming what is missing and how to get

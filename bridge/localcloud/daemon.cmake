@@ -14,6 +14,10 @@ add_executable(sandbridge-daemon
   ${sandbridge_box_dir}/mounts.c++
   ${sandbridge_box_dir}/hardening.c++
   ${sandbridge_box_dir}/sweep.c++
+  ${sandbridge_box_dir}/snapshot-helper.c++
+  ${sandbridge_box_dir}/snapshot-spec.c++
+  ${sandbridge_box_dir}/tree-copy.c++
+  ${sandbridge_box_dir}/mapped-files.c++
   ${CMAKE_SOURCE_DIR}/bridge/base/error.c++
   ${CMAKE_SOURCE_DIR}/bridge/base/json.c++
   ${CMAKE_SOURCE_DIR}/bridge/base/log.c++

@@ -36,6 +36,7 @@ kj::Array<kj::String> LaunchSpec::toArguments() const {
   add("instance", instance);
   add("skeleton", skeleton);
   add("masks", masks);
+  for (auto& layer : layers) add("layer", layer);
   add("range", range ? "1" : "0");
   add("uid-base", kj::str(uidBase));
   add("uid-count", kj::str(uidCount));
@@ -61,6 +62,7 @@ LaunchSpec LaunchSpec::fromArguments(kj::ArrayPtr<char*> arguments) {
     if (key == "instance") spec.instance = kj::str(value);
     if (key == "skeleton") spec.skeleton = kj::str(value);
     if (key == "masks") spec.masks = kj::str(value);
+    if (key == "layer") spec.layers.add(kj::str(value));
     if (key == "range") spec.range = value == "1";
     if (key == "uid-base") spec.uidBase = number();
     if (key == "uid-count") spec.uidCount = number();

@@ -42,6 +42,7 @@ struct LaunchSpec {
   kj::String instance;  // random; the daemon repeats it
   kj::String skeleton;  // relative to `dir`: the lowest layer of "/"
   kj::String masks;     // relative to `dir`: whiteouts over host files that not everybody may read
+  kj::Vector<kj::String> layers;  // relative to `dir`: the files of snapshots that it stands on, top first
   bool range = false;   // root mode: container ids are mapped to uidBase + n
   uid_t uidBase = UID_BASE;
   uid_t uidCount = UID_COUNT;

@@ -43,12 +43,28 @@ void give(const LaunchSpec& spec, kj::StringPtr path) {
   }
 }
 
-void makeFolder(const LaunchSpec& spec, kj::StringPtr path, mode_t mode = 0755) {
+bool makeFolder(const LaunchSpec& spec, kj::StringPtr path, mode_t mode = 0755) {
   if (mkdir(path.cStr(), mode) < 0) {
-    if (errno == EEXIST) return;
+    if (errno == EEXIST) return false;
     failStep(kj::str("mkdir ", path));
   }
   give(spec, path);
+  return true;
+}
+
+// The top of a layer. A new one looks as the snapshot's does: what lies on top decides.
+void makeUpper(const LaunchSpec& spec, kj::StringPtr layer) {
+  auto path = kj::str("upper/", layer);
+  if (!makeFolder(spec, path)) return;
+  for (auto& snapshot : spec.layers) {
+    struct stat st;
+    if (lstat(kj::str(snapshot, '/', layer).cStr(), &st) < 0 || !S_ISDIR(st.st_mode)) continue;
+    if (spec.range && lchown(path.cStr(), st.st_uid, st.st_gid) < 0) failStep(kj::str("chown ", path));
+    if (chmod(path.cStr(), st.st_mode & 07777) < 0) failStep(kj::str("chmod ", path));
+    timespec times[2] = {st.st_atim, st.st_mtim};
+    if (utimensat(AT_FDCWD, path.cStr(), times, AT_SYMLINK_NOFOLLOW) < 0) failStep(kj::str("times of ", path));
+    return;
+  }
 }
 
 void mountOrFail(kj::StringPtr what, const char* source, kj::StringPtr target, const char* type,
@@ -93,9 +109,22 @@ kj::String escapeLayer(kj::StringPtr path) {
   return kj::String(result.releaseAsArray());
 }
 
+// The snapshots' part of a list of layers.
+kj::String below(const LaunchSpec& spec, kj::StringPtr layer) {
+  kj::Vector<char> result;
+  for (auto& snapshot : spec.layers) {
+    auto folder = kj::str(snapshot, '/', layer);
+    if (!isFolder(folder)) continue;
+    result.addAll(escapeLayer(folder));
+    result.add(':');
+  }
+  result.add('\0');
+  return kj::String(result.releaseAsArray());
+}
+
 bool mountOverlay(const LaunchSpec& spec, kj::StringPtr layer, kj::StringPtr lower,
                   kj::StringPtr target) {
-  auto options = kj::str("lowerdir=", lower, ",upperdir=upper/", layer, ",workdir=work/", layer,
+  auto options = kj::str("lowerdir=", below(spec, layer), lower, ",upperdir=upper/", layer, ",workdir=work/", layer,
                          spec.range ? "" : ",userxattr");
   return mount("overlay", target.cStr(), "overlay", NODEV, options.cStr()) == 0;
 }
@@ -137,29 +166,70 @@ kj::String systemEntries(const char* path, bool shadow) {
   return kj::String(result.releaseAsArray());
 }
 
+// A snapshot's own accounts are the ones that its files belong to.
+void writeUnlessBelow(const LaunchSpec& spec, kj::StringPtr path, kj::StringPtr content,
+                      mode_t mode = 0644) {
+  for (auto& snapshot : spec.layers) {
+    if (exists(kj::str(snapshot, '/', path))) return;
+  }
+  writeFile(spec, kj::str("upper/", path), content, mode);
+}
+
+// A small file as the snapshots have it; none when they do not.
+kj::Maybe<kj::String> readBelow(const LaunchSpec& spec, kj::StringPtr path) {
+  constexpr size_t MAX_BYTES = 64 << 10;
+  for (auto& snapshot : spec.layers) {
+    auto name = kj::str(snapshot, '/', path);
+    if (!exists(name)) continue;
+    struct stat st;
+    int fd = open(name.cStr(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) return nullptr;
+    auto text = kj::heapString(MAX_BYTES);
+    ssize_t n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, text.begin(), MAX_BYTES) : -1;
+    close(fd);
+    if (n < 0 || n == static_cast<ssize_t>(MAX_BYTES)) return nullptr;
+    return kj::heapString(text.begin(), n);
+  }
+  return nullptr;
+}
+
+// What the snapshot's sandbox had in its hosts file stays, under the new name.
+kj::String hosts(const LaunchSpec& spec) {
+  auto own = kj::str("127.0.1.1 ", spec.id, '\n');
+  KJ_IF_MAYBE (text, readBelow(spec, "etc/hosts")) {
+    KJ_IF_MAYBE (name, readBelow(spec, "etc/hostname")) {
+      auto old = kj::str("127.0.1.1 ", *name);
+      const char* found = strstr(text->cStr(), old.cStr());
+      if (found != nullptr) {
+        size_t at = found - text->begin();
+        return kj::str(text->slice(0, at), own, text->slice(at + old.size()));
+      }
+    }
+    return kj::mv(*text);
+  }
+  return kj::str("127.0.0.1 localhost\n", own, "::1 localhost ip6-localhost ip6-loopback\n");
+}
+
 }  // namespace
 
 void prepareFiles(const LaunchSpec& spec) {
-  for (kj::StringPtr folder : {"upper"_kj, "work"_kj, "low"_kj, "m"_kj, "upper/root"_kj,
-                               "work/root"_kj}) {
+  for (kj::StringPtr folder : {"upper"_kj, "work"_kj, "low"_kj, "m"_kj, "work/root"_kj}) {
     makeFolder(spec, folder);
   }
+  makeUpper(spec, "root");
   for (auto& piece : hostPieces()) {
     if (!isFolder(kj::str("/", piece.path))) continue;
-    for (kj::StringPtr place : {"upper/"_kj, "work/"_kj, "low/"_kj}) {
-      makeFolder(spec, kj::str(place, piece.layer));
-    }
+    makeUpper(spec, piece.layer);
+    for (kj::StringPtr place : {"work/"_kj, "low/"_kj}) makeFolder(spec, kj::str(place, piece.layer));
   }
   writeFile(spec, "upper/etc/hostname", kj::str(spec.id, '\n'));
-  writeFile(spec, "upper/etc/hosts",
-            kj::str("127.0.0.1 localhost\n127.0.1.1 ", spec.id,
-                    "\n::1 localhost ip6-localhost ip6-loopback\n"));
+  writeFile(spec, "upper/etc/hosts", hosts(spec));
   // slirp4netns answers names at this address.
   writeFile(spec, "upper/etc/resolv.conf", spec.internet ? "nameserver 10.0.2.3\n" : "");
-  writeFile(spec, "upper/etc/passwd", systemEntries("/etc/passwd", false));
-  writeFile(spec, "upper/etc/group", systemEntries("/etc/group", false));
-  writeFile(spec, "upper/etc/shadow", systemEntries("/etc/passwd", true), 0640);
-  writeFile(spec, "upper/etc/gshadow", "", 0640);
+  writeUnlessBelow(spec, "etc/passwd", systemEntries("/etc/passwd", false));
+  writeUnlessBelow(spec, "etc/group", systemEntries("/etc/group", false));
+  writeUnlessBelow(spec, "etc/shadow", systemEntries("/etc/passwd", true), 0640);
+  writeUnlessBelow(spec, "etc/gshadow", "", 0640);
 }
 
 bool mountRoot(const LaunchSpec& spec, int userNamespace) {

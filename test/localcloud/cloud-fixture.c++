@@ -60,6 +60,8 @@ class FakeBox final : public Box {
     machine.boxes.at(ownId).frozen = false;
     return kj::READY_NOW;
   }
+  kj::Promise<void> pause() override { return freeze(); }
+  kj::Promise<void> unpause() override { return thaw(); }
   kj::Promise<void> end() override {
     machine.boxes.at(ownId).running = false;
     return kj::READY_NOW;
@@ -83,8 +85,12 @@ class FakeBoxes final : public Boxes, private kj::TaskSet::ErrorHandler {
 
   kj::Promise<kj::Own<Box>> start(BoxSpec spec) override {
     if (machine.slowStart) return kj::NEVER_DONE;
-    if (machine.failStart) return KJ_EXCEPTION(FAILED, "no room for a box");
+    if (machine.failStart || machine.starts-- <= 0) return KJ_EXCEPTION(FAILED, "no room for a box");
+    if (spec.snapshot.size() > 0 && machine.snapshots.count(spec.snapshot.cStr()) == 0) {
+      return KJ_EXCEPTION(FAILED, "the snapshot is gone");
+    }
     auto& inside = machine.boxes[spec.id.cStr()];
+    inside.snapshot = spec.snapshot.cStr();
     inside.running = true;
     inside.frozen = false;
     inside.starts++;
@@ -109,6 +115,35 @@ class FakeBoxes final : public Boxes, private kj::TaskSet::ErrorHandler {
     machine.boxes.erase(id.cStr());
     machine.removed.push_back(id.cStr());
     return kj::READY_NOW;
+  }
+  kj::Promise<SnapshotFacts> takeSnapshot(kj::StringPtr id, kj::String snapshot,
+                                          kj::Maybe<Box&> running) override {
+    if (running == nullptr) {
+      auto& inside = machine.boxes.at(id.cStr());
+      KJ_ASSERT(inside.frozen || !inside.running);
+    }
+    KJ_IF_MAYBE(held, machine.snapshotHeld) co_await held->addBranch();
+    if (machine.failSnapshot) kj::throwFatalException(KJ_EXCEPTION(FAILED, "no room for a snapshot"));
+    machine.snapshots.insert(snapshot.cStr());
+    SnapshotFacts facts;
+    facts.bytes = 1000;
+    co_return facts;
+  }
+  kj::Promise<void> makeDurable(kj::StringPtr snapshot) override {
+    if (machine.failSync) return KJ_EXCEPTION(FAILED, "the disk is broken");
+    return kj::READY_NOW;
+  }
+  void forgetSnapshot(kj::StringPtr snapshot) override { machine.snapshots.erase(snapshot.cStr()); }
+  kj::Array<kj::String> keepSnapshots(kj::ArrayPtr<const kj::String> snapshots) override {
+    std::set<std::string> kept;
+    kj::Vector<kj::String> result;
+    for (auto& id: snapshots) {
+      if (machine.snapshots.count(id.cStr()) == 0) continue;
+      kept.insert(id.cStr());
+      result.add(kj::str(id));
+    }
+    machine.snapshots = kj::mv(kept);
+    return result.releaseAsArray();
   }
 
  private:

@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,11 +27,13 @@ struct FakeMachine {
     bool running = false;
     bool frozen = false;
     unsigned starts = 0;
+    std::string snapshot;  // that it was started on
     kj::Own<kj::PromiseFulfiller<void>> ended;  // of the Box that is held
   };
 
   std::map<std::string, Inside> boxes;  // those with files
   std::vector<std::string> removed;
+  std::set<std::string> snapshots;  // those with files
 
   // Faults, each for the calls that come.
   bool failStart = false;
@@ -39,6 +42,12 @@ struct FakeMachine {
   int failRemove = 0;
   bool deafDaemon = false;  // connections are refused
   bool slowStart = false;   // never finishes
+  bool failSnapshot = false;
+  bool failSync = false;
+  // Snapshots wait for it to be fulfilled.
+  kj::Maybe<kj::ForkedPromise<void>> snapshotHeld;
+  // So many boxes can be started.
+  int starts = 1 << 30;
 
   // Answers the requests that arrive in a box.
   std::function<kj::Promise<void>(kj::HttpMethod, kj::StringPtr, const kj::HttpHeaders&,

@@ -1,4 +1,5 @@
-// The executable that is embedded in the bridge: the launcher of boxes, and the daemon inside each.
+// The executable that is embedded in the bridge: the launcher of boxes, the helper that copies their files, and the daemon
+// inside each.
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <kj/debug.h>
 
 #include "localcloud/launch-spec.h"
+#include "localcloud/snapshot-spec.h"
 #include "server.h"
 
 using namespace sandbridge::localcloud;
@@ -25,6 +27,11 @@ int main(int argc, char** argv) {
       return launchMain(atoi(argv[2]), LaunchSpec::fromArguments(kj::arrayPtr(argv + 3, argc - 3)));
     }
     if (mode == "sweep" && argc == 3) return sweepMain(argv[2]);
+    if (mode == "snapshot" && argc > 3) {
+      auto spec = SnapshotSpec::fromArguments(kj::arrayPtr(argv + 3, argc - 3));
+      return snapshotMain(atoi(argv[2]), kj::mv(spec));
+    }
+    if (mode == "sync" && argc == 3) return syncMain(argv[2]);
   } catch (kj::Exception& e) {
     KJ_LOG(ERROR, e);
     return 1;
