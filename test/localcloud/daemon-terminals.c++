@@ -177,10 +177,15 @@ TEST_CASE("the last 1 MiB of what a terminal showed is kept for new clients") {
 
 TEST_CASE("a client that does not take 1 MiB before it is ready is sent away, the terminal goes on") {
   Daemon d;
-  auto session = startShell(d, "read line; seq 300000; echo done; read line");
+  auto session = startShell(d, "read line; seq 300000; echo done; : > shown; read line");
   Client client(d, session, false);
   client.type("\n");
   CHECK(client.end() == std::vector<std::string>{closing(1008, "pre-ready buffer overflow")});
+  // Until then another would be sent away like the first.
+  auto file = kj::str(d.folder.path, "/shown");
+  for (int i = 0; i < 1000 && access(file.cStr(), F_OK) < 0; i++) {
+    d.timer().afterDelay(10 * kj::MILLISECONDS).wait(d.scope());
+  }
   Client other(d, session);
   other.expect("done");
 }
