@@ -12,10 +12,12 @@ namespace sandbridge::localcloud {
 constexpr kj::StringPtr DATA_PLANE = "/api/v1/"_kj;
 
 const kj::StringPtr FAULT_WORDS =
-    "one of status=CODE[:NAME] (an error answer, as 503:SANDBOX_NOT_READY), reset=before or reset=after (the connection "
-    "ends without an answer, before or after the request was carried out), cut=BYTES (of the answer, then the connection "
-    "ends), slow=BYTES_PER_SECOND (of the answer), outage=SECONDS[@START] (the control plane answers 503, START seconds "
-    "after this server's start); and any of path=PART (of the path; PART$ is its end), method=METHOD, rate=0..1 (share of "
+    "one of status=CODE[:NAME] (an error answer, as 503:SANDBOX_NOT_READY), reset=WHEN (no answer: the connection is reset, "
+    "before or after the request was carried out), close=WHEN (no answer: it is closed), hang=WHEN (no answer: it stays open, "
+    "silent), cut=BYTES[:END] (of the answer, or of the frames of a WebSocket, in the middle of one; then the connection is "
+    "closed, or with END reset is reset, or with END whole it looks complete), slow=BYTES_PER_SECOND (of the answer, or of "
+    "the frames to the client), outage=SECONDS[@START][:reset] (the control plane answers 503, or resets, from START seconds "
+    "after this server's start on); WHEN is before or after; and any of path=PART (of the path; PART$ is its end), method=METHOD, rate=0..1 (share of "
     "those requests, default 1), count=N (at most N times), seed=N (of the rate's draws), and for status when=before or "
     "when=after, retry-after=SECONDS"_kj;
 
@@ -46,6 +48,13 @@ double rateIn(kj::StringPtr word, kj::StringPtr value) {
   double rate = plain ? strtod(value.cStr(), &end) : -1;
   if (!plain || *end != '\0' || rate > 1) wrong(word, "it takes a share from 0 to 1, as 0.2");
   return rate;
+}
+
+// Cuts ":WORD" off the end of `value`. False: there is none.
+bool takeSuffix(kj::String& value, kj::StringPtr word) {
+  if (!value.endsWith(kj::str(':', word))) return false;
+  value = kj::heapString(value.slice(0, value.size() - word.size() - 1));
+  return true;
 }
 
 bool isIn(kj::StringPtr part, kj::ArrayPtr<const char> path) {
@@ -95,8 +104,13 @@ Fault parseFault(kj::StringPtr spec) {
     } else if (name == "reset") {
       is(Fault::RESET);
       fault.afterEffect = isAfter(word, value);
+    } else if (name == "close" || name == "hang") {
+      is(name == "close" ? Fault::CLOSE : Fault::HANG);
+      fault.afterEffect = isAfter(word, value);
     } else if (name == "cut") {
       is(Fault::CUT);
+      if (takeSuffix(value, "reset")) fault.ending = Fault::BY_RST;
+      else if (takeSuffix(value, "whole")) fault.ending = Fault::WHOLE;
       fault.bytes = numberIn(word, value, UINT64_MAX);
     } else if (name == "slow") {
       is(Fault::SLOW);
@@ -104,6 +118,7 @@ Fault parseFault(kj::StringPtr spec) {
       if (fault.bytes == 0) wrong(word, "no bytes a second would be no answer at all");
     } else if (name == "outage") {
       is(Fault::OUTAGE);
+      if (takeSuffix(value, "reset")) fault.ending = Fault::BY_RST;
       fault.status = 503;
       size_t at = value.findFirst('@').orDefault(value.size());
       fault.length = numberIn(word, value.slice(0, at), MAX_SECONDS) * kj::SECONDS;
@@ -129,7 +144,7 @@ Fault parseFault(kj::StringPtr spec) {
     seen.add(kj::mv(name));
   }
 
-  if (kinds != 1) wrong(spec, "a fault has exactly one of status, reset, cut, slow and outage");
+  if (kinds != 1) wrong(spec, "a fault has exactly one of status, reset, close, hang, cut, slow and outage");
   if (fault.kind != Fault::STATUS && (whenGiven || fault.retryAfter != nullptr)) {
     wrong(spec, "when and retry-after go with status only");
   }
@@ -158,7 +173,10 @@ Treatment Faults::decide(kj::StringPtr method, kj::ArrayPtr<const char> path, kj
     if (draw >= fault.rate || entry.hits >= fault.count) continue;
 
     if (fault.kind == Fault::CUT) {
-      if (treatment.cut == nullptr) treatment.cut = fault.bytes;
+      if (treatment.cut == nullptr) {
+        treatment.cut = fault.bytes;
+        treatment.cutEnding = fault.ending;
+      }
     } else if (fault.kind == Fault::SLOW) {
       if (treatment.bytesPerSecond == nullptr) treatment.bytesPerSecond = fault.bytes;
     } else {

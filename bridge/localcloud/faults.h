@@ -14,14 +14,22 @@ namespace sandbridge::localcloud {
 struct Fault {
   enum Kind {
     STATUS,  // an error answer
-    RESET,   // the connection ends without an answer
-    CUT,     // ... in the middle of it
-    SLOW,    // the answer's body trickles
-    OUTAGE,  // the control plane answers 503
+    RESET,   // no answer: the connection is reset (RST)
+    CLOSE,   // no answer: it is closed as if all had been said (FIN)
+    HANG,    // no answer: it stays open, silent
+    CUT,     // the answer, or the stream of frames, ends early
+    SLOW,    // it trickles
+    OUTAGE,  // the control plane is away
   } kind = STATUS;
 
-  // STATUS and RESET: after the request has been carried out, and its true answer dropped.
+  // STATUS, RESET, CLOSE and HANG: after the request has been carried out, and its true answer dropped.
   bool afterEffect = false;
+  // CUT, OUTAGE: how the connection ends.
+  enum Ending {
+    EARLY,  // CUT: closed in the middle, which a client of HTTP can tell; OUTAGE: none, but an answer 503
+    BY_RST,
+    WHOLE,  // CUT: as if the answer was complete
+  } ending = EARLY;
   unsigned status = 0;
   kj::String code;  // empty: an answer in plain text
   kj::Maybe<unsigned> retryAfter;
@@ -52,8 +60,9 @@ struct Shaping {
 
 // What becomes of one request.
 struct Treatment {
-  kj::Maybe<const Fault&> failure;  // STATUS, RESET or OUTAGE: the first that strikes
+  kj::Maybe<const Fault&> failure;  // the first that strikes, of those that take the place of the answer
   kj::Maybe<uint64_t> cut;
+  Fault::Ending cutEnding = Fault::EARLY;
   kj::Maybe<uint64_t> bytesPerSecond;
 };
 

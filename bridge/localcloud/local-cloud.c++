@@ -173,10 +173,9 @@ class LocalCloudImpl final : public LocalCloud {
   LocalCloudImpl(kj::Own<Boxes> boxesParam, kj::Timer& timer, kj::Own<kj::ConnectionReceiver> portParam,
                  kj::String dir, kj::String urlParam, kj::String apiKey, Shaping shaping)
       : timer(timer), boxes(kj::mv(boxesParam)), store(kj::str(dir, "/sandboxes")),
-        registry(timer, *boxes, store), poolStore(kj::str(dir, "/pools")), pools(registry, poolStore), port(kj::mv(portParam)), ownUrl(kj::mv(urlParam)),
-        service(timer, registry, pools, ownUrl, kj::mv(apiKey)) {
-    if (!shaping.isNone()) shaped = newShapingService(service, service.headerTable(), timer, kj::mv(shaping));
-  }
+        registry(timer, *boxes, store), poolStore(kj::str(dir, "/pools")), pools(registry, poolStore),
+        port(kj::mv(portParam)), ownUrl(kj::mv(urlParam)),
+        service(timer, registry, pools, ownUrl, kj::mv(apiKey)), shaping(kj::mv(shaping)) {}
 
   kj::Promise<void> adopt() {
     return registry.adopt().then([this]() { pools.adopt(); });
@@ -185,8 +184,8 @@ class LocalCloudImpl final : public LocalCloud {
   kj::StringPtr url() override { return ownUrl; }
 
   kj::Promise<void> run() override {
-    kj::HttpService& outer = shaped.get() == nullptr ? static_cast<kj::HttpService&>(service) : *shaped;
-    return serveHttp(*port, timer, service.headerTable(), outer);
+    if (shaping.isNone()) return serveHttp(*port, timer, service.headerTable(), service);
+    return serveShaped(*port, timer, service.headerTable(), service, kj::mv(shaping));
   }
 
  private:
@@ -199,7 +198,7 @@ class LocalCloudImpl final : public LocalCloud {
   kj::Own<kj::ConnectionReceiver> port;
   kj::String ownUrl;
   Service service;
-  kj::Own<kj::HttpService> shaped;
+  Shaping shaping;
 };
 
 }  // namespace

@@ -3,7 +3,11 @@
 #include "base/coroutine.h"
 #include "base/json.h"
 #include "localcloud/http-reply.h"
+#include "localcloud/late-websocket.h"
+#include "localcloud/shaped-connection.h"
+#include "net/http-server.h"
 
+#include <kj/debug.h>
 #include <kj/refcount.h>
 
 #include <deque>
@@ -16,7 +20,6 @@ namespace {
 constexpr size_t IN_FLIGHT = 16u << 20;
 // The same where the answer trickles, so that its sender feels it.
 constexpr size_t IN_FLIGHT_SLOW = 64u << 10;
-constexpr kj::Duration TRICKLE = 50 * kj::MILLISECONDS;
 
 // The server closes a connection whose request ends like this, and says nothing.
 kj::Exception closing(kj::StringPtr why) {
@@ -27,7 +30,8 @@ kj::Exception closing(kj::StringPtr why) {
 class Answer final : public kj::Refcounted {
  public:
   Answer(kj::Timer& timer, kj::Duration latency, const Treatment& treatment)
-      : timer(timer), latency(latency), cut(treatment.cut), rate(treatment.bytesPerSecond) {}
+      : timer(timer), latency(latency), cut(treatment.cut), ending(treatment.cutEnding),
+        rate(treatment.bytesPerSecond) {}
 
   void begin(unsigned status, kj::StringPtr text, const kj::HttpHeaders& headers, kj::Maybe<uint64_t> size) {
     head = Head{status, kj::heapString(text), headers.clone(), size};
@@ -52,7 +56,7 @@ class Answer final : public kj::Refcounted {
   }
 
   // To the end; rejects as the writer did, or where the answer is cut.
-  kj::Promise<void> deliver(kj::HttpService::Response& response) {
+  kj::Promise<void> deliver(kj::HttpService::Response& response, ShapedConnection& connection) {
     while (head == nullptr && !ended) co_await wait(changed);
     kj::Own<kj::AsyncOutputStream> to;
     KJ_IF_MAYBE(h, head) {
@@ -61,7 +65,11 @@ class Answer final : public kj::Refcounted {
       // The library writes the head when its turn comes, and not at all if the answer is given up before.
       co_await kj::evalLast([]() {});
       for (;;) {
-        if (cut.orDefault(UINT64_MAX) == 0) kj::throwFatalException(closing("the answer is cut here"));
+        if (cut.orDefault(UINT64_MAX) == 0) {
+          if (ending == Fault::WHOLE) co_return;
+          if (ending == Fault::BY_RST) connection.reset();
+          kj::throwFatalException(closing("the answer is cut here"));
+        }
         while (queue.empty() && !ended) co_await wait(changed);
         if (queue.empty()) break;
         auto piece = kj::mv(queue.front());
@@ -92,6 +100,7 @@ class Answer final : public kj::Refcounted {
   kj::Timer& timer;
   kj::Duration latency;
   kj::Maybe<uint64_t> cut;  // bytes left before it
+  Fault::Ending ending;
   kj::Maybe<uint64_t> rate;
   kj::Maybe<Head> head;
   kj::TimePoint headDue = kj::origin<kj::TimePoint>();
@@ -118,19 +127,8 @@ class Answer final : public kj::Refcounted {
       bytes = bytes.slice(0, kj::min(bytes.size(), *left));
       *left -= bytes.size();
     }
-    auto r = rate.orDefault(0);
-    if (r == 0) {
-      co_await to.write(bytes.begin(), bytes.size());
-      co_return;
-    }
-    auto steps = static_cast<uint64_t>(kj::SECONDS / TRICKLE);
-    size_t step = kj::max<uint64_t>(1, r / steps);
-    while (bytes.size() > 0) {
-      auto now = bytes.slice(0, kj::min(bytes.size(), step));
-      co_await to.write(now.begin(), now.size());
-      bytes = bytes.slice(now.size(), bytes.size());
-      co_await timer.afterDelay(static_cast<int64_t>(now.size() * 1e9 / r) * kj::NANOSECONDS);
-    }
+    KJ_IF_MAYBE(r, rate) return trickle(to, bytes, *r, timer);
+    return to.write(bytes.begin(), bytes.size());
   }
 };
 
@@ -159,7 +157,12 @@ class ShapedBody final : public kj::AsyncOutputStream {
 
 class ShapedResponse final : public kj::HttpService::Response {
  public:
-  ShapedResponse(Answer& answer, Response& inner): answer(answer), inner(inner) {}
+  ShapedResponse(Answer& answer, Response& inner, ShapedConnection& connection, kj::Timer& timer, kj::Duration latency,
+                 const Treatment& treatment)
+      : answer(answer), inner(inner), connection(connection), timer(timer), latency(latency), treatment(treatment) {}
+
+  // Of a WebSocket that was accepted.
+  kj::Maybe<kj::Own<LateWebSocket>> late;
 
   kj::Own<kj::AsyncOutputStream> send(kj::uint status, kj::StringPtr text, const kj::HttpHeaders& headers,
                                       kj::Maybe<uint64_t> size) override {
@@ -167,12 +170,24 @@ class ShapedResponse final : public kj::HttpService::Response {
     return kj::heap<ShapedBody>(kj::addRef(answer));
   }
   kj::Own<kj::WebSocket> acceptWebSocket(const kj::HttpHeaders& headers) override {
-    return inner.acceptWebSocket(headers);
+    if (treatment.cut != nullptr || treatment.bytesPerSecond != nullptr) {
+      connection.shapeFrames({treatment.cut, treatment.cutEnding == Fault::BY_RST, treatment.bytesPerSecond});
+    }
+    auto socket = inner.acceptWebSocket(headers);
+    if (latency == 0 * kj::SECONDS) return socket;
+    auto way = newLateWebSocket(kj::mv(socket), timer, latency);
+    auto end = way->end();
+    late = kj::mv(way);
+    return end;
   }
 
  private:
   Answer& answer;
   Response& inner;
+  ShapedConnection& connection;
+  kj::Timer& timer;
+  kj::Duration latency;
+  const Treatment& treatment;
 };
 
 // Where a lost answer goes.
@@ -194,52 +209,71 @@ class LostResponse final : public kj::HttpService::Response {
   };
 };
 
-class ShapingService final : public kj::HttpService {
- public:
-  ShapingService(kj::HttpService& inner, const kj::HttpHeaderTable& table, kj::Timer& timer, Shaping shaping)
-      : inner(inner), table(table), timer(timer), latency(shaping.latency),
-        faults(shaping.faults.releaseAsArray()), started(timer.now()) {}
-
-  kj::Promise<void> request(kj::HttpMethod method, kj::StringPtr url, const kj::HttpHeaders& headers,
-                            kj::AsyncInputStream& body, Response& response) override {
-    auto path = url.slice(0, url.findFirst('?').orDefault(url.size()));
-    auto treatment = faults.decide(kj::str(method), path, timer.now() - started);
-    if (latency > 0 * kj::SECONDS) co_await timer.afterDelay(latency);
-    KJ_IF_MAYBE(fault, treatment.failure) {
-      if (fault->afterEffect) {
-        LostResponse lost;
-        // Its outcome is what gets lost.
-        co_await inner.request(method, url, headers, body, lost).catch_([](kj::Exception&&) {});
-      }
-      if (latency > 0 * kj::SECONDS) co_await timer.afterDelay(latency);
-      if (fault->kind == Fault::RESET) kj::throwFatalException(closing("the connection is reset here"));
-      co_await refuse(*fault, response);
-      co_return;
-    }
-    if (latency == 0 * kj::SECONDS && treatment.cut == nullptr && treatment.bytesPerSecond == nullptr) {
-      co_await inner.request(method, url, headers, body, response);
-      co_return;
-    }
-
-    auto answer = kj::refcounted<Answer>(timer, latency, treatment);
-    ShapedResponse shaped(*answer, response);
-    auto serving = inner.request(method, url, headers, body, shaped)
-        .then([&answer = *answer]() { answer.end(nullptr); },
-              [&answer = *answer](kj::Exception&& e) { answer.end(kj::mv(e)); })
-        .then([]() -> kj::Promise<void> { return kj::NEVER_DONE; });
-    co_await answer->deliver(response).exclusiveJoin(kj::mv(serving));
-  }
-
- private:
+// What all connections of a server share.
+struct Shaper {
   kj::HttpService& inner;
   const kj::HttpHeaderTable& table;
   kj::Timer& timer;
   kj::Duration latency;
   Faults faults;
   kj::TimePoint started;
+};
+
+// The service of one connection.
+class ShapingService final : public kj::HttpService {
+ public:
+  ShapingService(Shaper& shaper, ShapedConnection& connection): shaper(shaper), connection(connection) {}
+
+  kj::Promise<void> request(kj::HttpMethod method, kj::StringPtr url, const kj::HttpHeaders& headers,
+                            kj::AsyncInputStream& body, Response& response) override {
+    auto& timer = shaper.timer;
+    auto latency = shaper.latency;
+    auto path = url.slice(0, url.findFirst('?').orDefault(url.size()));
+    auto treatment = shaper.faults.decide(kj::str(method), path, timer.now() - shaper.started);
+    if (latency > 0 * kj::SECONDS) co_await timer.afterDelay(latency);
+    KJ_IF_MAYBE(fault, treatment.failure) {
+      if (fault->afterEffect) {
+        LostResponse lost;
+        // Its outcome is what gets lost.
+        co_await shaper.inner.request(method, url, headers, body, lost).catch_([](kj::Exception&&) {});
+      }
+      if (latency > 0 * kj::SECONDS) co_await timer.afterDelay(latency);
+      co_await fail(*fault, response);
+      co_return;
+    }
+    if (latency == 0 * kj::SECONDS && treatment.cut == nullptr && treatment.bytesPerSecond == nullptr) {
+      co_await shaper.inner.request(method, url, headers, body, response);
+      co_return;
+    }
+
+    auto answer = kj::refcounted<Answer>(timer, latency, treatment);
+    ShapedResponse shaped(*answer, response, connection, timer, latency, treatment);
+    auto serving = shaper.inner.request(method, url, headers, body, shaped)
+        .then([&shaped]() -> kj::Promise<void> {
+          KJ_IF_MAYBE(late, shaped.late) return (*late)->drained();
+          return kj::READY_NOW;
+        })
+        .then([&answer = *answer]() { answer.end(nullptr); },
+              [&answer = *answer](kj::Exception&& e) { answer.end(kj::mv(e)); })
+        .then([]() -> kj::Promise<void> { return kj::NEVER_DONE; });
+    co_await answer->deliver(response, connection).exclusiveJoin(kj::mv(serving));
+  }
+
+ private:
+  Shaper& shaper;
+  ShapedConnection& connection;
+
+  // In place of an answer.
+  kj::Promise<void> fail(const Fault& fault, Response& response) {
+    bool reset = fault.kind == Fault::RESET || (fault.kind == Fault::OUTAGE && fault.ending == Fault::BY_RST);
+    if (reset) connection.reset();
+    if (reset || fault.kind == Fault::CLOSE) return closing("the connection is broken here");
+    if (fault.kind == Fault::HANG) return kj::NEVER_DONE;
+    return refuse(fault, response);
+  }
 
   kj::Promise<void> refuse(const Fault& fault, Response& response) {
-    kj::HttpHeaders headers(table);
+    kj::HttpHeaders headers(shaper.table);
     KJ_IF_MAYBE(seconds, fault.retryAfter) headers.add("Retry-After", kj::str(*seconds));
     auto text = kj::str(fault.kind == Fault::OUTAGE ? "the control plane is away" : "a fault that was asked for");
     if (fault.code.size() > 0) {
@@ -253,11 +287,37 @@ class ShapingService final : public kj::HttpService {
   }
 };
 
+class ShapedPort final : public kj::ConnectionReceiver {
+ public:
+  ShapedPort(kj::ConnectionReceiver& inner, kj::Timer& timer): inner(inner), timer(timer) {}
+
+  kj::Promise<kj::Own<kj::AsyncIoStream>> accept() override {
+    return inner.accept().then([this](kj::Own<kj::AsyncIoStream> stream) -> kj::Own<kj::AsyncIoStream> {
+      return kj::heap<ShapedConnection>(kj::mv(stream), timer);
+    });
+  }
+  kj::uint getPort() override { return inner.getPort(); }
+  void getsockopt(int level, int option, void* value, kj::uint* length) override {
+    inner.getsockopt(level, option, value, length);
+  }
+  void setsockopt(int level, int option, const void* value, kj::uint length) override {
+    inner.setsockopt(level, option, value, length);
+  }
+
+ private:
+  kj::ConnectionReceiver& inner;
+  kj::Timer& timer;
+};
+
 }  // namespace
 
-kj::Own<kj::HttpService> newShapingService(kj::HttpService& inner, const kj::HttpHeaderTable& table,
-                                           kj::Timer& timer, Shaping shaping) {
-  return kj::heap<ShapingService>(inner, table, timer, kj::mv(shaping));
+kj::Promise<void> serveShaped(kj::ConnectionReceiver& port, kj::Timer& timer, const kj::HttpHeaderTable& table,
+                              kj::HttpService& inner, Shaping shaping) {
+  Shaper shaper{inner, table, timer, shaping.latency, Faults(shaping.faults.releaseAsArray()), timer.now()};
+  ShapedPort shapedPort(port, timer);
+  co_await serveHttp(shapedPort, timer, table, [&shaper](kj::AsyncIoStream& stream) -> kj::Own<kj::HttpService> {
+    return kj::heap<ShapingService>(shaper, kj::downcast<ShapedConnection>(stream));
+  });
 }
 
 }  // namespace sandbridge::localcloud

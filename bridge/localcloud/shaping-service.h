@@ -8,14 +8,14 @@
 
 namespace sandbridge::localcloud {
 
-// Passes requests to `inner`, shaped:
+// serveHttp(), with requests passed to `inner` in this shape:
 // - Latency is waited before a request is handled, and again before its answer goes out. Streams are shifted by it, not
-//   throttled: what is written meanwhile follows at the same distance.
-// - A reset closes the connection without an answer; a cut closes it in the middle of one.
-// - WebSockets have the first latency and the failures only.
+//   throttled: what is written meanwhile follows at the same distance. So are the messages of WebSockets, both ways.
+// - Faults strike one request each; what they do is said in faults.h. On a WebSocket, a cut and a rate count the bytes of the
+//   frames to the client, a cut ending in the middle of one; all else strikes its handshake.
 //
-// All must outlive the service, and `table` must be the server's.
-kj::Own<kj::HttpService> newShapingService(kj::HttpService& inner, const kj::HttpHeaderTable& table,
-                                           kj::Timer& timer, Shaping shaping);
+// All must outlive the promise.
+kj::Promise<void> serveShaped(kj::ConnectionReceiver& port, kj::Timer& timer, const kj::HttpHeaderTable& table,
+                              kj::HttpService& inner, Shaping shaping);
 
 }  // namespace sandbridge::localcloud

@@ -76,12 +76,12 @@ bool hasToken(kj::StringPtr list, kj::StringPtr token) {
 // One connection, with a kj::HttpServer of its own: so its errors and its closing are its own too.
 class Connection final : private kj::HttpService, private kj::HttpServerErrorHandler {
  public:
-  Connection(kj::Own<kj::AsyncIoStream> stream, kj::Timer& timer, const kj::HttpHeaderTable& table,
-             kj::HttpService& service)
+  Connection(kj::Own<kj::AsyncIoStream> stream, kj::Own<kj::HttpService> service, kj::Timer& timer,
+             const kj::HttpHeaderTable& table)
       : stream(kj::mv(stream)),
         timer(timer),
         table(table),
-        service(service),
+        service(kj::mv(service)),
         server(timer, table, static_cast<kj::HttpService&>(*this), settings(*this)) {}
 
   kj::Promise<void> run() {
@@ -102,7 +102,7 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
   WatchedStream stream;
   kj::Timer& timer;
   const kj::HttpHeaderTable& table;
-  kj::HttpService& service;
+  kj::Own<kj::HttpService> service;
   kj::HttpServer server;
   bool draining = false;
   bool failedInService = false;
@@ -204,7 +204,7 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
     KJ_DEFER(stream.watch(false));
     GuardedResponse guarded(response);
     try {
-      co_await service.request(method, url, headers, body, guarded).exclusiveJoin(hangUp(guarded));
+      co_await service->request(method, url, headers, body, guarded).exclusiveJoin(hangUp(guarded));
       guarded.complete();
     } catch (kj::Exception& e) {
       guarded.cutShort();
@@ -270,8 +270,8 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
 class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
  public:
   HttpAcceptor(kj::ConnectionReceiver& port, kj::Timer& timer, const kj::HttpHeaderTable& table,
-               kj::HttpService& service)
-      : port(port), timer(timer), table(table), service(service), tasks(*this) {}
+               ServiceOfConnection services)
+      : port(port), timer(timer), table(table), services(kj::mv(services)), tasks(*this) {}
 
   kj::Promise<void> run() {
     unsigned failures = 0;
@@ -308,7 +308,7 @@ class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
   kj::ConnectionReceiver& port;
   kj::Timer& timer;
   const kj::HttpHeaderTable& table;
-  kj::HttpService& service;
+  ServiceOfConnection services;
   unsigned connections = 0;
   kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> connectionEnded;
   kj::TaskSet tasks;
@@ -320,7 +320,8 @@ class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
       KJ_IF_MAYBE (f, connectionEnded) { (*f)->fulfill(); }
     });
     // What a connection throws, even at its start, is its own affair.
-    Connection connection(kj::mv(stream), timer, table, service);
+    auto service = services(*stream);
+    Connection connection(kj::mv(stream), kj::mv(service), timer, table);
     co_await connection.run();
   }
 
@@ -335,7 +336,14 @@ class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
 
 kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,
                             const kj::HttpHeaderTable& table, kj::HttpService& service) {
-  HttpAcceptor acceptor(port, timer, table, service);
+  return serveHttp(port, timer, table, [&service](kj::AsyncIoStream&) {
+    return kj::Own<kj::HttpService>(&service, kj::NullDisposer::instance);
+  });
+}
+
+kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,
+                            const kj::HttpHeaderTable& table, ServiceOfConnection services) {
+  HttpAcceptor acceptor(port, timer, table, kj::mv(services));
   co_await acceptor.run();
 }
 

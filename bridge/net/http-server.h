@@ -5,6 +5,7 @@
 
 #include <kj/async-io.h>
 #include <kj/compat/http.h>
+#include <kj/function.h>
 
 namespace sandbridge {
 
@@ -25,6 +26,13 @@ namespace sandbridge {
 // `table` must have been built; the caller keeps everything alive while the promise lives.
 kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,
                             const kj::HttpHeaderTable& table, kj::HttpService& service);
+
+// Makes the service of one connection. The stream is what `port` accepted; it outlives the service, which may not read it.
+using ServiceOfConnection = kj::Function<kj::Own<kj::HttpService>(kj::AsyncIoStream& stream)>;
+
+// The same with a service for each connection.
+kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,
+                            const kj::HttpHeaderTable& table, ServiceOfConnection services);
 
 // One answer with a text body. For errors: a sentence that says what to do next.
 kj::Promise<void> respondText(kj::HttpService::Response& response, const kj::HttpHeaderTable& table,

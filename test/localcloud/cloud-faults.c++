@@ -19,6 +19,33 @@ std::string raw(Cloud& cloud, const std::string& line) {
   return stream->readAllText().wait(cloud.io.waitScope).cStr();
 }
 
+// How the server ended a connection, and what it said before.
+struct Ending {
+  std::string answer;
+  bool byRst;
+  bool operator==(const Ending&) const = default;
+};
+
+std::ostream& operator<<(std::ostream& out, const Ending& ending) {
+  return out << (ending.byRst ? "reset after: " : "closed after: ") << ending.answer;
+}
+
+Ending ending(Cloud& cloud, const std::string& line) {
+  auto address = cloud.io.provider->getNetwork().parseAddress(kj::str("127.0.0.1:", cloud.port())).wait(cloud.io.waitScope);
+  auto stream = address->connect().wait(cloud.io.waitScope);
+  auto text = line + " HTTP/1.1\r\nHost: " + (line.find("/api/") == std::string::npos ? "localhost" : "probe.local") +
+      "\r\nContent-Length: 0\r\n\r\n";
+  stream->write(text.data(), text.size()).wait(cloud.io.waitScope);
+  Ending result{"", false};
+  char buffer[4096];
+  try {
+    while (auto n = stream->tryRead(buffer, 1, sizeof(buffer)).wait(cloud.io.waitScope)) result.answer.append(buffer, n);
+  } catch (kj::Exception& e) {
+    result.byRst = e.getType() == kj::Exception::Type::DISCONNECTED;
+  }
+  return result;
+}
+
 std::string bodyOf(const std::string& answer) {
   auto end = answer.find("\r\n\r\n");
   REQUIRE(end != std::string::npos);
@@ -68,14 +95,48 @@ TEST_CASE("an injected status can come after the effect, and can say when to ret
   CHECK(cloud.completed == 1);
 }
 
-TEST_CASE("a reset ends the connection without an answer, before or after the effect") {
+TEST_CASE("a connection ends without an answer, by reset or closed, before or after the effect") {
   Probe cloud;
-  cloud.shape({"reset=before,path=/processes/run"});
-  CHECK(raw(cloud, std::string("POST ") + RUN) == "");
-  CHECK(cloud.effects == 0);
-  cloud.shape({"reset=after,path=/processes/run"});
-  CHECK(raw(cloud, std::string("POST ") + RUN) == "");
-  CHECK(cloud.completed == 1);
+  for (std::string kind: {"reset", "close"}) {
+    bool byRst = kind == "reset";
+    cloud.completed = cloud.effects = 0;
+    cloud.shape({kind + "=before,path=/processes/run"});
+    CHECK(ending(cloud, std::string("POST ") + RUN) == Ending{"", byRst});
+    CHECK(cloud.effects == 0);
+    cloud.shape({kind + "=after,path=/processes/run"});
+    CHECK(ending(cloud, std::string("POST ") + RUN) == Ending{"", byRst});
+    CHECK(cloud.completed == 1);
+  }
+}
+
+TEST_CASE("a request that hangs has its effect or not, and no answer") {
+  Probe cloud;
+  cloud.shape({"hang=after,path=/processes/run,count=1", "hang=before,path=/processes/run"});
+  for (int i = 0; i < 2; i++) {
+    auto request = cloud.send(HttpMethod::POST, RUN, "", {"probe.local", {}});
+    auto silence = cloud.io.provider->getTimer().afterDelay(100 * kj::MILLISECONDS).then([]() {
+      Reply reply;
+      reply.status = 0;
+      return reply;
+    });
+    CHECK(request.exclusiveJoin(kj::mv(silence)).wait(cloud.io.waitScope).status == 0);
+    CHECK(cloud.completed == 1);
+  }
+}
+
+TEST_CASE("a cut answer can end by reset, or look complete") {
+  Probe cloud;
+  cloud.shape({"cut=4:reset,path=/processes/run,count=1", "cut=4:whole,path=/processes/run"});
+  auto cut = ending(cloud, std::string("POST ") + RUN);
+  CHECK(cut.byRst);
+  CHECK(cloud.inside("probe", HttpMethod::POST, RUN).body == "onet");
+}
+
+TEST_CASE("an outage can reset connections instead of answering") {
+  Probe cloud;
+  cloud.shape({"outage=1:reset"});
+  CHECK(ending(cloud, "GET /sandboxes/probe") == Ending{"", true});
+  CHECK(cloud.inside("probe", HttpMethod::POST, RUN).body == "onetwothree");
 }
 
 TEST_CASE("a cut answer holds the bytes before the cut, and does not look complete") {

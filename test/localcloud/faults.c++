@@ -47,7 +47,16 @@ TEST_CASE("a fault's words are understood") {
   CHECK_FALSE(fault.afterEffect);
   CHECK(parseFault("status=502,when=after,retry-after=2").afterEffect);
   CHECK(parseFault("reset=after").kind == Fault::RESET);
+  CHECK(parseFault("close=before").kind == Fault::CLOSE);
+  CHECK(parseFault("hang=after").kind == Fault::HANG);
+  CHECK(parseFault("hang=after").afterEffect);
   CHECK(parseFault("cut=0").kind == Fault::CUT);
+  CHECK(parseFault("cut=0").ending == Fault::EARLY);
+  CHECK(parseFault("cut=20:reset").ending == Fault::BY_RST);
+  CHECK(parseFault("cut=20:whole").ending == Fault::WHOLE);
+  CHECK(parseFault("cut=20:whole").bytes == 20);
+  CHECK(parseFault("outage=7@30:reset").ending == Fault::BY_RST);
+  CHECK(parseFault("outage=7@30:reset").begin == 30 * kj::SECONDS);
   CHECK(parseFault("slow=1000").bytes == 1000);
   auto outage = parseFault("outage=7@30");
   CHECK(outage.length == 7 * kj::SECONDS);
@@ -70,6 +79,7 @@ TEST_CASE("a fault that cannot be is refused with the word that is wrong") {
       {"status=503,reset=after", "exactly one"}, {"reset=maybe", "reset=maybe"}, {"cut=-1", "cut=-1"},
       {"slow=0", "slow=0"}, {"reset=after,rate=2", "rate=2"}, {"reset=after,rate=nan", "rate=nan"},
       {"reset=after,rate=.", "rate=."}, {"reset=after,when=after", "status only"}, {"cut=1,retry-after=1", "status only"},
+      {"close=", "close"}, {"hang=now", "hang=now"}, {"cut=1:loudly", "cut=1:loudly"}, {"outage=1:whole", "outage=1:whole"},
       {"cut=1,count=1,count=2", "count"}, {"outage=1@", "outage=1@"}, {"cut=1,seed=x", "seed=x"},
   };
   for (auto& c: cases) {
