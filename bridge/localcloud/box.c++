@@ -42,6 +42,8 @@ namespace {
 
 constexpr kj::Duration ANSWER_DEADLINE = 3 * kj::SECONDS;
 constexpr kj::Duration STOP_DEADLINE = 5 * kj::SECONDS;
+// Longer than the daemon tries.
+constexpr kj::Duration PORT_DEADLINE = 12 * kj::SECONDS;
 // A box with much dirty data waits for the overlay's sync while it ends.
 constexpr kj::Duration END_DEADLINE = 60 * kj::SECONDS;
 
@@ -153,6 +155,22 @@ class BoxImpl final : public Box {
 
   kj::Promise<kj::Own<kj::AsyncIoStream>> connect() override {
     return connectTo(*host->io.lowLevelProvider, folder, "http.sock");
+  }
+
+  kj::Promise<kj::Own<kj::AsyncIoStream>> connectPort(uint16_t port) override {
+    auto packet = co_await askDaemon(host->io, folder, kj::str("connect ", port, '\n'), PORT_DEADLINE);
+    constexpr auto FAILED = "failed "_kj;
+    if (packet.text.startsWith(FAILED)) {
+      auto why = packet.text.slice(FAILED.size());
+      throwError(ErrorKind::UNAVAILABLE, kj::str(why.slice(0, why.size() - 1)));
+    }
+    if (packet.fd == nullptr) throwError(ErrorKind::FAILED, "the sandbox's daemon does not know how to connect to ports");
+    co_return host->io.lowLevelProvider->wrapSocketFd(
+        kj::mv(packet.fd), kj::LowLevelAsyncIoProvider::ALREADY_CLOEXEC | kj::LowLevelAsyncIoProvider::ALREADY_NONBLOCK);
+  }
+
+  kj::Promise<void> setNetwork(NetworkPolicy policy) override {
+    throwError(ErrorKind::FAILED, "local sandboxes do not change their network policy yet");
   }
 
   kj::Promise<void> freeze() override {
@@ -428,7 +446,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     launch.range = host->facts.range;
     launch.uidBase = host->facts.uidBase;
     launch.uidCount = host->facts.uidCount;
-    launch.internet = spec.internet && host->facts.network;
+    launch.internet = spec.network.internet && host->facts.network;
     launch.processes = processLimit(spec);
 
     // Whatever ends this before the box runs leaves the folder as it was before.

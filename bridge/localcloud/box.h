@@ -7,6 +7,8 @@
 #include <kj/filesystem.h>
 #include <kj/string.h>
 
+#include "localcloud/network-policy.h"
+
 namespace sandbridge::localcloud {
 
 struct BoxSpec {
@@ -14,7 +16,7 @@ struct BoxSpec {
   double cpus = 1;
   uint32_t memoryMb = 1024;
   uint32_t diskMb = 10240;
-  bool internet = true;
+  NetworkPolicy network;
   kj::String snapshot;  // a fresh box starts on the files of this one; empty: on none
 };
 
@@ -26,6 +28,14 @@ class Box {
 
   // A new connection to the daemon, which speaks HTTP/1.1 `/api/v1` on it.
   virtual kj::Promise<kj::Own<kj::AsyncIoStream>> connect() = 0;
+
+  // A connection to what listens on this port of the box's own 127.0.0.1, or else ::1. Rejects with UNAVAILABLE when nothing
+  // does, and when it does not answer within seconds. Works whatever the network policy says.
+  virtual kj::Promise<kj::Own<kj::AsyncIoStream>> connectPort(uint16_t port) = 0;
+
+  // Enforced when it resolves, on what runs already too; on what is rejected, nothing has changed. FAILED says what is missing
+  // when this machine cannot enforce it.
+  virtual kj::Promise<void> setNetwork(NetworkPolicy policy) = 0;
 
   // Stops every process in the box and proves it, or rejects and leaves it running. Written to disk before it is done.
   virtual kj::Promise<void> freeze() = 0;

@@ -35,7 +35,6 @@ bool startsWithPath(kj::StringPtr url, kj::StringPtr prefix) {
 
 // Parts of the daemon's API that local sandboxes do not have.
 kj::Maybe<kj::StringPtr> missingPart(kj::StringPtr url) {
-  if (startsWithPath(url, "/api/v1/tunnels")) return "tunnels"_kj;
   if (startsWithPath(url, "/api/v1/blob")) return "image builds"_kj;
   return nullptr;
 }

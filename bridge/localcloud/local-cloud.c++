@@ -7,6 +7,7 @@
 #include "localcloud/control-plane.h"
 #include "localcloud/data-plane-proxy.h"
 #include "localcloud/shaping-service.h"
+#include "localcloud/tcp-tunnel.h"
 #include "net/http-server.h"
 
 #include <kj/debug.h>
@@ -64,6 +65,11 @@ bool isLoopback(kj::StringPtr hostName) {
   return false;
 }
 
+// Whether the URL is this path, with or without a query.
+bool isPath(kj::StringPtr url, kj::StringPtr path) {
+  return url.startsWith(path) && (url.size() == path.size() || url[path.size()] == '?');
+}
+
 // Decoded parts of the path; none when it is not one.
 kj::Maybe<kj::Vector<kj::String>> splitPath(kj::ArrayPtr<const char> path) {
   if (path.size() == 0 || path[0] != '/') return nullptr;
@@ -82,7 +88,7 @@ kj::Maybe<kj::Vector<kj::String>> splitPath(kj::ArrayPtr<const char> path) {
 class Service final : public kj::HttpService {
  public:
   Service(kj::Timer& timer, Registry& registry, Pools& pools, kj::StringPtr url, kj::String apiKey)
-      : registry(registry), apiKey(kj::mv(apiKey)), origin(builder.add("Origin")),
+      : timer(timer), registry(registry), apiKey(kj::mv(apiKey)), origin(builder.add("Origin")),
         authorization(builder.add("Authorization")), sandboxId(builder.add("X-Tensorlake-Sandbox-Id")),
         patience(builder.add("X-Tensorlake-Request-Timeout-Ms")), proxy(builder, timer),
         table(builder.build()), control(registry, pools, url) {}
@@ -132,6 +138,7 @@ class Service final : public kj::HttpService {
   }
 
  private:
+  kj::Timer& timer;
   Registry& registry;
   kj::String apiKey;
   kj::HttpHeaderTable::Builder builder;
@@ -162,6 +169,11 @@ class Service final : public kj::HttpService {
           return replyError(response, *table, {501, "NOT_IMPLEMENTED"_kj,
               kj::str("local sandboxes do not have exposed ports")});
         }
+      }
+    }
+    KJ_IF_MAYBE(s, sandbox) {
+      if (method == kj::HttpMethod::GET && isPath(url, TUNNEL_PATH)) {
+        return serveTcpTunnel(timer, *table, kj::mv(*s), kj::heapString(url), headers.isWebSocket(), response);
       }
     }
     return proxy.serve(*table, kj::mv(sandbox), label, method, url, headers, body, response);

@@ -40,7 +40,7 @@ BoxSpec specOf(const SandboxRecord& record) {
   spec.cpus = record.cpus;
   spec.memoryMb = record.memoryMb;
   spec.diskMb = record.diskMb;
-  spec.internet = record.internet;
+  spec.network = record.network.clone();
   return spec;
 }
 
@@ -54,7 +54,8 @@ int64_t currentMillis() {
 // Sandbox
 
 Sandbox::Sandbox(Registry& registry, SandboxRecord record)
-    : registry(registry), info(kj::mv(record)), lastTraffic(registry.timer.now()) {
+    : registry(registry), info(kj::mv(record)), lastTraffic(registry.timer.now()),
+      networkChange(kj::Promise<void>(kj::READY_NOW).fork()) {
   if (info.status != Status::TERMINATED) {
     idle = watchIdle().eagerlyEvaluate([](kj::Exception&& e) {
       logError("the idle watch of a sandbox failed: ", textOf(e));
@@ -99,6 +100,11 @@ void Sandbox::saveOrWarn(Sync sync) {
   KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { registry.store.save(info, sync); })) {
     logWarning("the state of sandbox ", info.id, " could not be saved: ", textOf(*e));
   }
+}
+
+void Sandbox::cutTraffic(kj::StringPtr why) {
+  streams.cancel(why);
+  ingress.cancel(why);
 }
 
 kj::Duration Sandbox::timeout() const {
@@ -210,7 +216,7 @@ kj::Promise<void> Sandbox::doSuspend() {
     info.status = Status::SUSPENDED;
     info.errorDetails = nullptr;
     // Nobody answers them any more; whoever waits must learn of it now.
-    streams.cancel("the sandbox was suspended");
+    cutTraffic("the sandbox was suspended");
   }
   saveOrWarn();
 }
@@ -235,7 +241,7 @@ kj::Promise<void> Sandbox::doTerminate() {
   // A start may call terminate(): its end must not be waited for from inside of itself.
   co_await kj::evalLater([]() {});
   co_await settled();
-  streams.cancel("the sandbox was terminated");
+  cutTraffic("the sandbox was terminated");
   watch = nullptr;
   auto delay = FIRST_RETRY;
   for (unsigned attempt = 1;; attempt++) {
@@ -268,7 +274,7 @@ kj::Promise<void> Sandbox::handleLost(kj::Own<Sandbox> self) {
   co_await settled();
   if (info.status == Status::TERMINATED || box == nullptr) co_return;
   logWarning("the processes of sandbox ", info.id, " ended by themselves");
-  streams.cancel("the processes of the sandbox ended");
+  cutTraffic("the processes of the sandbox ended");
   watch = nullptr;
   box = nullptr;
   if (info.isNamed()) {
@@ -278,13 +284,6 @@ kj::Promise<void> Sandbox::handleLost(kj::Own<Sandbox> self) {
   } else {
     co_await terminate("ProcessesLost");
   }
-}
-
-void Sandbox::rename(kj::StringPtr name) {
-  auto old = kj::mv(info.name);
-  info.name = kj::heapString(name);
-  KJ_ON_SCOPE_FAILURE(info.name = kj::mv(old));
-  registry.store.save(info);
 }
 
 void Sandbox::claim() {

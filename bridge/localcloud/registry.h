@@ -41,9 +41,12 @@ class Sandbox final : public kj::Refcounted {
   // Ends every process and removes every file. Resolves when that is done, rejects when it could not be done. Idempotent.
   kj::Promise<void> terminate(kj::StringPtr reason);
 
-  // Saved when it returns; throws when it cannot be saved, and then nothing has changed.
-  void rename(kj::StringPtr name);
-  // Makes a warm container of a pool the sandbox of a client. As above; power failure may take it back.
+  // Saved when it returns; throws when it cannot be saved, and then nothing has changed. What came in by ways that are closed
+  // now is cut.
+  void change(kj::Maybe<kj::String> name, const PublicAccessChange& access);
+  // Enforced and saved when it resolves to none. Else nothing has changed, and it is told why.
+  kj::Promise<kj::Maybe<Refusal>> setNetwork(NetworkPolicy policy);
+  // Makes a warm container of a pool the sandbox of a client. As change(); power failure may take it back.
   void claim();
 
   // Waits until the sandbox can take a request, waking a suspended one if `wakes`. None: it can.
@@ -54,6 +57,8 @@ class Sandbox final : public kj::Refcounted {
   void touch();
   // What talks to the box. Cut when the sandbox is suspended, ends, or loses its processes.
   kj::Canceler streams;
+  // The same for what comes in by exposed ports; cut when one of them is closed.
+  kj::Canceler ingress;
 
  private:
   friend class Registry;
@@ -68,6 +73,7 @@ class Sandbox final : public kj::Refcounted {
   kj::Maybe<kj::ForkedPromise<void>> termination;
   kj::Promise<void> watch = nullptr;
   kj::Promise<void> idle = nullptr;
+  kj::ForkedPromise<void> networkChange;  // the latest
 
   kj::Promise<void> doStart(bool first);
   kj::Promise<void> doThaw();
@@ -75,6 +81,7 @@ class Sandbox final : public kj::Refcounted {
   kj::Promise<void> doTerminate();
   kj::Promise<void> endAndRemove();
   kj::Promise<void> watchIdle();
+  kj::Promise<kj::Maybe<Refusal>> enforce(NetworkPolicy policy);
   kj::Promise<void> handleLost(kj::Own<Sandbox> self);
 
   void begin(kj::Promise<void> promise);
@@ -82,6 +89,7 @@ class Sandbox final : public kj::Refcounted {
   void markTerminated(kj::StringPtr reason);
   void saveOrWarn(Sync sync = Sync::NOW);
   kj::Duration timeout() const;
+  void cutTraffic(kj::StringPtr why);
   bool isCleanedUp() const { return cleanedUp; }
   bool cleanedUp = false;
 };

@@ -24,9 +24,10 @@ void writeRecord(JsonWriter& json, const SandboxRecord& record) {
       .field("memory_mb", record.memoryMb)
       .field("disk_mb", record.diskMb)
       .field("timeout_secs", record.timeoutSecs)
-      .field("internet", record.internet)
-      .key("entrypoint")
-      .beginArray();
+      .key("network");
+  writeNetworkPolicy(json, record.network);
+  writePublicAccess(json, record.access);
+  json.key("entrypoint").beginArray();
   for (auto& part: record.entrypoint) json.value(part);
   json.endArray()
       .field("created_at", record.createdAt)
@@ -73,7 +74,22 @@ kj::Maybe<SandboxRecord> readRecord(const JsonValue& json) {
   record.memoryMb = small("memory_mb");
   record.diskMb = small("disk_mb");
   record.timeoutSecs = small("timeout_secs");
-  record.internet = getBool(json, "internet").orDefault(false);
+  KJ_IF_MAYBE(network, getMember(json, "network")) {
+    auto policy = parseNetworkPolicy(*network);
+    if (policy.is<NetworkPolicy>()) {
+      record.network = kj::mv(policy.get<NetworkPolicy>());
+    } else {
+      good = false;
+    }
+  } else {
+    record.network.internet = getBool(json, "internet").orDefault(false);  // of an older version
+  }
+  auto access = parsePublicAccess(json);
+  if (access.is<PublicAccessChange>()) {
+    record.access = record.access.with(access.get<PublicAccessChange>());
+  } else {
+    good = false;
+  }
   KJ_IF_MAYBE(list, getArray(json, "entrypoint")) {
     auto parts = kj::heapArrayBuilder<kj::String>(list->Size());
     for (auto& part: list->GetArray()) {

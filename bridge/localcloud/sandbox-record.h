@@ -3,6 +3,8 @@
 // names and states survive kill -9 and reboots. Files are named by id, never by anything a client chose.
 
 #include "base/json.h"
+#include "localcloud/network-policy.h"
+#include "localcloud/public-access.h"
 #include "localcloud/record-files.h"
 
 #include <stdint.h>
@@ -25,7 +27,8 @@ struct SandboxRecord {
   uint32_t memoryMb = 1024;
   uint32_t diskMb = 10240;
   uint32_t timeoutSecs = 600;  // as asked for; 0 means the longest possible
-  bool internet = true;
+  NetworkPolicy network;
+  PublicAccess access;
   kj::Array<kj::String> entrypoint;
 
   int64_t createdAt = 0;     // ms since the epoch

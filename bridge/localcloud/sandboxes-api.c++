@@ -139,8 +139,16 @@ kj::Promise<void> SandboxesApi::update(ApiCall call, kj::Own<Sandbox> sandbox) {
     co_await call.refuse(kj::mv(*refusal));
     co_return;
   }
-  KJ_IF_MAYBE(name, parsed.get<kj::Maybe<kj::String>>()) {
-    auto& record = sandbox->record();
+  auto& update = parsed.get<SandboxUpdate>();
+  auto& record = sandbox->record();
+  KJ_IF_MAYBE(policy, update.network) {
+    auto refusal = co_await sandbox->setNetwork(kj::mv(*policy));
+    KJ_IF_MAYBE(r, refusal) {
+      co_await call.refuse(kj::mv(*r));
+      co_return;
+    }
+  }
+  KJ_IF_MAYBE(name, update.name) {
     KJ_IF_MAYBE(other, registry.find(record.ns, *name)) {
       if (other->get() != sandbox.get()) {
         co_await call.refuse({409, "NAME_CONFLICT"_kj,
@@ -148,15 +156,17 @@ kj::Promise<void> SandboxesApi::update(ApiCall call, kj::Own<Sandbox> sandbox) {
         co_return;
       }
     }
+  }
+  if (update.name != nullptr || !update.access.isEmpty()) {
     if (record.status == Status::TERMINATED) {
       co_await call.refuse({400, "INVALID_STATE"_kj,
           kj::str("sandbox ", record.id, " is terminated")});
       co_return;
     }
     kj::Maybe<kj::String> failure;
-    KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { sandbox->rename(*name); })) {
-      logError("the new name of sandbox ", record.id, " could not be saved: ", textOf(*e));
-      failure = kj::str("the new name could not be written to disk: ", textOf(*e));
+    KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { sandbox->change(kj::mv(update.name), update.access); })) {
+      logError("a change of sandbox ", record.id, " could not be saved: ", textOf(*e));
+      failure = kj::str("the change could not be written to disk: ", textOf(*e));
     }
     KJ_IF_MAYBE(text, failure) {
       co_await call.refuse({507, "STORAGE"_kj, kj::mv(*text)});

@@ -86,19 +86,19 @@ kj::Maybe<Refusal> readResources(const JsonValue& json, SandboxRecord& record) {
 }
 
 kj::Maybe<Refusal> readNetwork(const JsonValue& json, SandboxRecord& record) {
-  auto network = member(json, "network");
-  if (network == nullptr) return nullptr;
-  if (!network->IsObject()) return invalid(kj::str("network must be an object"));
-  if (auto allow = member(*network, "allow_internet_access")) {
-    if (!allow->IsBool()) return invalid(kj::str("network.allow_internet_access must be true or false"));
-    record.internet = allow->GetBool();
+  if (auto network = member(json, "network")) {
+    auto policy = parseNetworkPolicy(*network);
+    KJ_IF_MAYBE(r, policy.tryGet<Refusal>()) return kj::mv(*r);
+    record.network = kj::mv(policy.get<NetworkPolicy>());
+    if (record.network.hasLists()) return notHere("lists of allowed and denied addresses (network.allow_out, deny_out)");
   }
-  for (auto key: {"allow_out", "deny_out"}) {
-    auto list = member(*network, key);
-    if (list == nullptr) continue;
-    if (!list->IsArray()) return invalid(kj::str("network.", key, " must be an array"));
-    if (!list->Empty()) return notHere("lists of allowed and denied addresses (network.allow_out, deny_out)");
-  }
+  return nullptr;
+}
+
+kj::Maybe<Refusal> readPublicAccess(const JsonValue& json, SandboxRecord& record) {
+  auto access = parsePublicAccess(json);
+  KJ_IF_MAYBE(r, access.tryGet<Refusal>()) return kj::mv(*r);
+  record.access = record.access.with(access.get<PublicAccessChange>());
   return nullptr;
 }
 
@@ -119,22 +119,16 @@ kj::Maybe<Refusal> readEntrypoint(const JsonValue& json, SandboxRecord& record) 
   return nullptr;
 }
 
-// Everything that create and update share and that issue no local answer yet.
-kj::Maybe<Refusal> checkPublicAccess(const JsonValue& json) {
-  if (auto ports = member(json, "exposed_ports")) {
-    if (!isEmptyArray(*ports)) return notHere("exposed ports");
-  }
-  for (auto key: {"allow_unauthenticated_access", "allow_unauthenticated_proxy_access"}) {
-    auto allow = member(json, key);
-    if (allow == nullptr) continue;
-    if (!allow->IsBool()) return invalid(kj::str(key, " must be true or false"));
-    if (allow->GetBool()) return notHere("unauthenticated access");
-  }
-  return nullptr;
-}
-
 void fieldIfAny(JsonWriter& json, kj::StringPtr key, kj::StringPtr value) {
   if (value.size() > 0) json.field(key, value);
+}
+
+// How the sandbox is reached: its API, and its ports as {port}-{id or name}. before the host of the ingress.
+void writeAddresses(JsonWriter& json, kj::StringPtr url) {
+  auto port = KJ_ASSERT_NONNULL(url.findLast(':'));
+  json.field("sandbox_url", url)
+      .field("routing_hint", ROUTING_HINT)
+      .field("ingress_endpoint", kj::str("http://localhost", url.slice(port)));
 }
 
 void writeInfo(JsonWriter& json, const SandboxRecord& record, kj::StringPtr url) {
@@ -159,15 +153,14 @@ void writeInfo(JsonWriter& json, const SandboxRecord& record, kj::StringPtr url)
   if (record.terminatedAt != 0) json.field("terminated_at", record.terminatedAt);
   fieldIfAny(json, "termination_reason", record.terminationReason);
   fieldIfAny(json, "error_details", record.errorDetails);
-  json.field("sandbox_url", url).field("routing_hint", ROUTING_HINT);
+  writeAddresses(json, url);
+  writePublicAccess(json, record.access);
   // Never null: the official client takes that for a broken answer.
-  json.field("allow_unauthenticated_access", false);
-  for (auto list: {"exposed_ports", "file_systems"}) json.key(list).beginArray().endArray();
+  json.key("file_systems").beginArray().endArray();
   // The documentation says network_policy, the official client reads network.
   for (auto policy: {"network", "network_policy"}) {
-    json.key(policy).beginObject().field("allow_internet_access", record.internet);
-    for (auto list: {"allow_out", "deny_out"}) json.key(list).beginArray().endArray();
-    json.endObject();
+    json.key(policy);
+    writeNetworkPolicy(json, record.network);
   }
   json.endObject();
 }
@@ -223,11 +216,10 @@ kj::OneOf<SandboxRecord, Refusal> parseCreate(kj::ArrayPtr<const char> body, kj:
     }
     record.image = kj::heapString(stringOf(*image));
   }
-  for (auto step: {readResources, readNetwork, readEntrypoint}) {
+  for (auto step: {readResources, readNetwork, readPublicAccess, readEntrypoint}) {
     KJ_IF_MAYBE(r, step(json, record)) return kj::mv(*r);
   }
   KJ_IF_MAYBE(r, readUint(json, "timeout_secs", 0, MAX_TIMEOUT_SECS, record.timeoutSecs)) return kj::mv(*r);
-  KJ_IF_MAYBE(r, checkPublicAccess(json)) return kj::mv(*r);
   if (member(json, "snapshot_id")) return notHere("snapshots");
   if (member(json, "template_id")) return notHere("templates");
   if (auto mounts = member(json, "file_systems")) {
@@ -244,18 +236,27 @@ kj::OneOf<SandboxRecord, Refusal> parseCreate(kj::ArrayPtr<const char> body, kj:
   return kj::mv(record);
 }
 
-kj::OneOf<kj::Maybe<kj::String>, Refusal> parseUpdate(kj::ArrayPtr<const char> body) {
+kj::OneOf<SandboxUpdate, Refusal> parseUpdate(kj::ArrayPtr<const char> body) {
   JsonDocument json;
   KJ_IF_MAYBE(r, parseObject(body, json)) return kj::mv(*r);
-  KJ_IF_MAYBE(r, checkPublicAccess(json)) return kj::mv(*r);
-  if (json.HasMember("network")) return notHere("changes of the network policy");
-  kj::Maybe<kj::String> result;
+  SandboxUpdate update;
   if (auto name = member(json, "name")) {
     if (!name->IsString()) return invalid(kj::str("name must be a string"));
     KJ_IF_MAYBE(r, checkName(stringOf(*name))) return kj::mv(*r);
-    result = kj::heapString(stringOf(*name));
+    update.name = kj::heapString(stringOf(*name));
   }
-  return kj::mv(result);
+  auto access = parsePublicAccess(json);
+  KJ_IF_MAYBE(r, access.tryGet<Refusal>()) return kj::mv(*r);
+  update.access = kj::mv(access.get<PublicAccessChange>());
+  // Absent, null and an object are three things here: keep, clear, replace.
+  auto network = json.FindMember("network");
+  if (network != json.MemberEnd()) {
+    auto policy = network->value.IsNull() ? kj::OneOf<NetworkPolicy, Refusal>(NetworkPolicy{})
+                                          : parseNetworkPolicy(network->value);
+    KJ_IF_MAYBE(r, policy.tryGet<Refusal>()) return kj::mv(*r);
+    update.network = kj::mv(policy.get<NetworkPolicy>());
+  }
+  return kj::mv(update);
 }
 
 kj::String formatCreated(const SandboxRecord& record, kj::StringPtr url, bool timedOut, bool confirm) {
@@ -265,7 +266,7 @@ kj::String formatCreated(const SandboxRecord& record, kj::StringPtr url, bool ti
       .field("sandbox_id", record.id)
       .field("status", timedOut ? "timeout"_kj : toWord(record.status));
   fieldIfAny(json, "name", record.name);
-  json.field("sandbox_url", url).field("routing_hint", ROUTING_HINT);
+  writeAddresses(json, url);
   fieldIfAny(json, "termination_reason", record.terminationReason);
   fieldIfAny(json, "error_details", record.errorDetails);
   if (confirm) json.field("claim_configuration_applied", true);

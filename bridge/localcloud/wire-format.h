@@ -11,8 +11,15 @@ namespace sandbridge::localcloud {
 // The body of a create call. The record has no id and no creation time yet.
 kj::OneOf<SandboxRecord, Refusal> parseCreate(kj::ArrayPtr<const char> json, kj::StringPtr ns);
 
-// The body of an update. None: nothing to change.
-kj::OneOf<kj::Maybe<kj::String>, Refusal> parseUpdate(kj::ArrayPtr<const char> json);
+// What none is said of stays as it is.
+struct SandboxUpdate {
+  kj::Maybe<kj::String> name;
+  PublicAccessChange access;
+  kj::Maybe<NetworkPolicy> network;
+};
+
+// The body of an update.
+kj::OneOf<SandboxUpdate, Refusal> parseUpdate(kj::ArrayPtr<const char> json);
 
 // The answer to create. `timedOut`: it did not start in time and its status reads "timeout". `confirm`: what a claim asked
 // for beside the sandbox is done; without that word clients delete it again.

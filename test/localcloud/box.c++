@@ -18,7 +18,7 @@ namespace {
 BoxSpec spec(kj::StringPtr id) {
   BoxSpec result;
   result.id = kj::str(id);
-  result.internet = false;
+  result.network.internet = false;
   return result;
 }
 

@@ -1,5 +1,7 @@
 #include "localcloud/cloud-fixture.h"
 
+#include "base/error.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -50,6 +52,17 @@ class FakeBox final : public Box {
     tasks.add(serving.attach(kj::mv(server), kj::mv(service)));
     return kj::mv(pipe.ends[0]);
   }
+  kj::Promise<kj::Own<kj::AsyncIoStream>> connectPort(uint16_t port) override {
+    if (!machine.port) return makeError(ErrorKind::UNAVAILABLE, kj::str("nothing listens on port ", port));
+    auto pipe = io.provider->newTwoWayPipe();
+    tasks.add(machine.port(kj::mv(pipe.ends[1])));
+    return kj::mv(pipe.ends[0]);
+  }
+  kj::Promise<void> setNetwork(NetworkPolicy policy) override {
+    if (machine.refuseNetwork) return makeError(ErrorKind::FAILED, "there is no packet filter");
+    machine.boxes.at(ownId).network = kj::mv(policy);
+    return kj::READY_NOW;
+  }
   kj::Promise<void> freeze() override {
     if (machine.failFreeze) return KJ_EXCEPTION(FAILED, "cannot be frozen");
     machine.boxes.at(ownId).frozen = true;
@@ -94,6 +107,7 @@ class FakeBoxes final : public Boxes, private kj::TaskSet::ErrorHandler {
     inside.running = true;
     inside.frozen = false;
     inside.starts++;
+    inside.network = kj::mv(spec.network);
     return kj::Own<Box>(kj::heap<FakeBox>(io, machine, tasks, spec.id.cStr()));
   }
   kj::Promise<kj::Array<AdoptedBox>> adopt() override {

@@ -28,6 +28,7 @@ struct FakeMachine {
     bool frozen = false;
     unsigned starts = 0;
     std::string snapshot;  // that it was started on
+    NetworkPolicy network;
     kj::Own<kj::PromiseFulfiller<void>> ended;  // of the Box that is held
   };
 
@@ -40,6 +41,9 @@ struct FakeMachine {
   bool failFreeze = false;
   bool failThaw = false;
   int failRemove = 0;
+  // What listens on a port of a box; none refuses the connection.
+  std::function<kj::Promise<void>(kj::Own<kj::AsyncIoStream>)> port;
+  bool refuseNetwork = false;  // policies cannot be enforced
   bool deafDaemon = false;  // connections are refused
   bool slowStart = false;   // never finishes
   bool failSnapshot = false;

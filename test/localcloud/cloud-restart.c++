@@ -136,7 +136,7 @@ TEST_CASE("a record comes back from disk as it was") {
   record.memoryMb = 4000000000u;
   record.diskMb = 20000;
   record.timeoutSecs = 5;
-  record.internet = false;
+  record.network.internet = false;
   record.entrypoint = kj::arr(kj::str("sh"), kj::str("a \"b\"\n\xc3\xa9"));
   record.createdAt = 1234567890123;
   record.errorDetails = kj::str("none");
@@ -153,7 +153,7 @@ TEST_CASE("a record comes back from disk as it was") {
   CHECK(back.cpus == 1.5);
   CHECK(back.memoryMb == 4000000000u);
   CHECK(back.timeoutSecs == 5);
-  CHECK_FALSE(back.internet);
+  CHECK_FALSE(back.network.internet);
   REQUIRE(back.entrypoint.size() == 2);
   CHECK(back.entrypoint[1] == record.entrypoint[1]);
   CHECK(back.createdAt == 1234567890123);

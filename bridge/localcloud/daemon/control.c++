@@ -1,5 +1,6 @@
 #include "control.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -9,6 +10,7 @@
 #include <kj/io.h>
 
 #include "base/coroutine.h"
+#include "port-connector.h"
 #include "stopper.h"
 
 namespace sandbridge::localcloud::daemon {
@@ -17,9 +19,9 @@ namespace {
 
 class ControlServer final : private kj::TaskSet::ErrorHandler {
  public:
-  ControlServer(kj::LowLevelAsyncIoProvider& io, kj::Own<kj::ConnectionReceiver> port,
-                kj::String instance)
-      : io(io), port(kj::mv(port)), instance(kj::mv(instance)), stopper(io.getTimer()), tasks(*this) {}
+  ControlServer(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& events,
+                kj::Own<kj::ConnectionReceiver> port, kj::String instance)
+      : io(io), events(events), port(kj::mv(port)), instance(kj::mv(instance)), stopper(io.getTimer()), tasks(*this) {}
 
   kj::Promise<void> run() {
     for (;;) {
@@ -39,6 +41,7 @@ class ControlServer final : private kj::TaskSet::ErrorHandler {
 
  private:
   kj::LowLevelAsyncIoProvider& io;
+  kj::UnixEventPort& events;
   kj::Own<kj::ConnectionReceiver> port;
   kj::String instance;
   Stopper stopper;
@@ -57,8 +60,16 @@ class ControlServer final : private kj::TaskSet::ErrorHandler {
     kj::StringPtr request(line, size);
     kj::String answer = kj::str("failed unknown request\n");
     if (request == "hello\n") {
-      co_await sendHello(*connection);
+      sendHello(*connection);
       co_return;
+    } else if (request.startsWith("connect ")) {
+      auto number = strtoul(request.cStr() + strlen("connect "), nullptr, 10);
+      auto result = co_await connectToPort(io, events, static_cast<uint16_t>(number));
+      KJ_IF_MAYBE (socket, result.tryGet<kj::AutoCloseFd>()) {
+        sendDescriptor(*connection, "connected\n", *socket);
+        co_return;
+      }
+      answer = kj::str("failed ", result.get<kj::String>(), '\n');
     } else if (request == "stop\n") {
       auto problem = co_await stopper.stop();
       KJ_IF_MAYBE (why, problem) {
@@ -73,13 +84,16 @@ class ControlServer final : private kj::TaskSet::ErrorHandler {
     co_await connection->write(answer.begin(), answer.size());
   }
 
-  kj::Promise<void> sendHello(kj::AsyncIoStream& connection) {
+  void sendHello(kj::AsyncIoStream& connection) {
     int fd;
     KJ_SYSCALL(fd = syscall(SYS_pidfd_open, getpid(), 0));
     kj::AutoCloseFd pidfd(fd);
-    auto text = kj::str("box ", instance, '\n');
+    sendDescriptor(connection, kj::str("box ", instance, '\n'), pidfd);
+  }
+
+  static void sendDescriptor(kj::AsyncIoStream& connection, kj::StringPtr text, int fd) {
     int socket = KJ_ASSERT_NONNULL(connection.getFd());
-    iovec part = {text.begin(), text.size()};
+    iovec part = {const_cast<char*>(text.begin()), text.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     msghdr message = {};
     message.msg_iov = &part;
@@ -93,15 +107,14 @@ class ControlServer final : private kj::TaskSet::ErrorHandler {
     memcpy(CMSG_DATA(header), &fd, sizeof fd);
     // A few bytes into an empty buffer: never blocks.
     KJ_SYSCALL(sendmsg(socket, &message, MSG_NOSIGNAL));
-    co_return;
   }
 };
 
 }  // namespace
 
 kj::Promise<void> serveControl(kj::Own<kj::ConnectionReceiver> port, kj::LowLevelAsyncIoProvider& io,
-                               kj::String instance) {
-  auto server = kj::heap<ControlServer>(io, kj::mv(port), kj::mv(instance));
+                               kj::UnixEventPort& events, kj::String instance) {
+  auto server = kj::heap<ControlServer>(io, events, kj::mv(port), kj::mv(instance));
   auto promise = server->run();
   return promise.attach(kj::mv(server));
 }

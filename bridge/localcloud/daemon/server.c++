@@ -49,7 +49,7 @@ int daemonMain(DaemonOptions options) {
 
   // Here and not where the sockets were made: now the peer's credentials are ours, and nobody connects too early.
   KJ_SYSCALL(listen(options.httpFd, 256));
-  KJ_SYSCALL(listen(options.controlFd, 16));
+  KJ_SYSCALL(listen(options.controlFd, 256));
   auto http = low.wrapListenSocketFd(kj::AutoCloseFd(options.httpFd));
   auto control = low.wrapListenSocketFd(kj::AutoCloseFd(options.controlFd));
 
@@ -60,7 +60,7 @@ int daemonMain(DaemonOptions options) {
   TerminalApi terminalApi(builder, terminals, timer, options.defaultFolder);
   auto table = builder.build();
   auto api = newApi(*table, processes, terminalApi, timer, options.defaultFolder);
-  auto controlPromise = serveControl(kj::mv(control), low, kj::str(options.instance));
+  auto controlPromise = serveControl(kj::mv(control), low, io.unixEventPort, kj::str(options.instance));
   auto serving = serveHttp(*http, timer, *table, *api);
 
   kj::FdOutputStream(kj::AutoCloseFd(options.statusFd)).write("ready", 5);
