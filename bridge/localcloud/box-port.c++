@@ -2,22 +2,18 @@
 
 #include "base/coroutine.h"
 #include "base/error.h"
+#include "localcloud/daemon-connection.h"
 
 namespace sandbridge::localcloud {
 
 kj::Promise<kj::OneOf<kj::Own<kj::AsyncIoStream>, Refusal>> openPort(Sandbox& sandbox, uint16_t port) {
   using Result = kj::OneOf<kj::Own<kj::AsyncIoStream>, Refusal>;
-  // It may have changed again before we got here.
-  while (sandbox.runningBox() == nullptr) {
-    auto refusal = co_await sandbox.ready(true);
-    KJ_IF_MAYBE(r, refusal) co_return Result(kj::mv(*r));
-  }
-  sandbox.touch();
+  auto unreachable = co_await whenReachable(sandbox, true);
+  KJ_IF_MAYBE(refusal, unreachable) co_return Result(kj::mv(*refusal));
   kj::Maybe<kj::Exception> failure;
   try {
-    KJ_IF_MAYBE(box, sandbox.runningBox()) {
-      co_return Result(co_await sandbox.streams.wrap(box->connectPort(port)));
-    }
+    auto& box = KJ_ASSERT_NONNULL(sandbox.runningBox());
+    co_return Result(co_await sandbox.streams.wrap(box.connectPort(port)));
   } catch (kj::Exception& e) {
     failure = kj::mv(e);
   }

@@ -134,7 +134,6 @@ TEST_CASE("what local sandboxes do not have is 501 and says so") {
   };
   check(cloud.post("/sandboxes", R"({"snapshot_id":"s"})"));
   check(cloud.post("/sandboxes", R"({"file_systems":[{"file_system_id":"f","mount_path":"/m"}]})"));
-  check(cloud.post("/sandboxes", R"({"exposed_ports":[80]})"));
   check(cloud.post("/sandboxes", R"({"network":{"allow_out":["example.com"]}})"));
   check(cloud.post("/sandboxes", R"({"resources":{"gpus":[{"count":1}]}})"));
   check(cloud.post("/sandboxes/" + id + "/snapshot"));
@@ -142,9 +141,6 @@ TEST_CASE("what local sandboxes do not have is 501 and says so") {
   check(cloud.get("/sandboxes/" + id + "/logs"));
   check(cloud.get("/snapshots"));
   check(cloud.get("/archived-sandboxes"));
-  check(cloud.call(HttpMethod::PATCH, "/sandboxes/" + id, R"({"exposed_ports":[80]})"));
-  check(cloud.call(HttpMethod::PATCH, "/sandboxes/" + id, R"({"network":null})"));
-  check(cloud.inside(id, HttpMethod::GET, "/api/v1/tunnels/tcp?port=80"));
   check(cloud.inside("8080-probe", HttpMethod::GET, "/"));
 }
 
