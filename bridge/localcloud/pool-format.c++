@@ -100,7 +100,11 @@ void writePool(JsonWriter& json, const PoolRecord& record, kj::ArrayPtr<const Po
   }
   KJ_IF_MAYBE(max, record.maxContainers) json.field("max_containers", *max);
   KJ_IF_MAYBE(warm, record.warmContainers) json.field("warm_containers", *warm);
-  json.key("network_policy").beginObject().field("allow_internet_access", made.internet).endObject();
+  // As for a sandbox: documented under the one name, read by the official client under the other.
+  for (auto policy: {"network", "network_policy"}) {
+    json.key(policy);
+    writeNetworkPolicy(json, made.network);
+  }
   json.key("containers").beginArray();
   for (auto& container: containers) {
     json.beginObject().field("id", container.id).field("state", container.idle ? "Idle" : "Running");
