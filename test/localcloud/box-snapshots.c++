@@ -20,7 +20,7 @@ struct World {
   Box& start(kj::StringPtr id, kj::StringPtr snapshot = "") {
     BoxSpec spec;
     spec.id = kj::str(id);
-    spec.internet = false;
+    spec.network.internet = false;
     spec.snapshot = kj::str(snapshot);
     return *running.add(boxes->start(kj::mv(spec)).wait(io.waitScope));
   }
