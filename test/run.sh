@@ -71,6 +71,7 @@ export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 if wanted unit; then
   suite unit unit_tests build
   suite commands test/rpc/commands.sh
+  suite faults test/faults/bridge-and-cloud.sh
 fi
 if wanted asan; then
   suite asan unit_tests build-asan
