@@ -13,9 +13,6 @@
 namespace sandbridge {
 namespace {
 
-// One host serves all of the local cloud's sandboxes, each running command holds a connection, and there must still be
-// one for the request that stops a command.
-constexpr long MAX_HOST_CONNECTIONS = 256;
 // Kept alive. By itself curl keeps four for each request under way: hardly any when a burst is over, to be made again for
 // the next one.
 constexpr long MAX_KEPT_CONNECTIONS = 256;
@@ -43,7 +40,7 @@ CurlLoop::CurlLoop(kj::UnixEventPort& port, kj::Timer& timer)
   curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, &onTimer);
   curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this);
   curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-  curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, MAX_HOST_CONNECTIONS);
+  curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, long(MAX_HOST_CONNECTIONS));
   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, MAX_KEPT_CONNECTIONS);
   loop = run().eagerlyEvaluate([](kj::Exception&& e) {
     logError("the HTTP client's loop broke: ", textOf(e));

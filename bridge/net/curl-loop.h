@@ -17,6 +17,9 @@
 
 namespace sandbridge {
 
+// One host serves all of the local cloud's sandboxes, and each running command holds a connection.
+constexpr unsigned MAX_HOST_CONNECTIONS = 256;
+
 class CurlLoop final : public kj::Refcounted {
  public:
   // What a handle in the loop belongs to (its CURLOPT_PRIVATE).

@@ -3,6 +3,7 @@
 #include "base/coroutine.h"
 #include "base/error.h"
 #include "net/http-transfer.h"
+#include "net/stream-slots.h"
 
 #include <string.h>
 
@@ -12,11 +13,13 @@
 namespace sandbridge {
 namespace {
 
+constexpr unsigned MAX_STREAMS = MAX_HOST_CONNECTIONS - 32;
+
 // The response's body; the transfer lives as long as it.
 class BodyStream final : public kj::AsyncInputStream {
  public:
-  explicit BodyStream(kj::Own<HttpTransfer> transfer)
-      : transfer(kj::mv(transfer)), left(this->transfer->bodySize()) {}
+  BodyStream(kj::Own<HttpTransfer> transfer, kj::Maybe<kj::Own<StreamSlots::Slot>> slot)
+      : slot(kj::mv(slot)), transfer(kj::mv(transfer)), left(this->transfer->bodySize()) {}
 
   kj::Promise<size_t> tryRead(void* buffer, size_t minBytes, size_t maxBytes) override {
     auto n = co_await transfer->read(kj::arrayPtr(static_cast<kj::byte*>(buffer), maxBytes), minBytes);
@@ -42,6 +45,7 @@ class BodyStream final : public kj::AsyncInputStream {
   }
 
  private:
+  kj::Maybe<kj::Own<StreamSlots::Slot>> slot;  // until the connection is free again
   kj::Own<HttpTransfer> transfer;
   kj::Maybe<uint64_t> left;  // as the server has told; where the body is encoded it may tell another
 };
@@ -52,15 +56,35 @@ class HttpClientImpl final : public HttpClient {
       : loop(kj::refcounted<CurlLoop>(port, timer)) {}
 
   kj::Promise<Response> send(Request request) override {
+    bool lasting = request.lasting;
+    auto patience = request.answerTimeout;
+    kj::Maybe<kj::Own<StreamSlots::Slot>> slot;
     auto transfer = kj::refcounted<HttpTransfer>(kj::addRef(*loop), kj::mv(request));
+    if (lasting) slot = co_await take(transfer->hostAndPort(), patience);
     co_await transfer->start();
     auto status = transfer->status();
     auto headers = transfer->takeHeaders();
-    co_return Response{status, kj::mv(headers), kj::heap<BodyStream>(kj::mv(transfer))};
+    co_return Response{status, kj::mv(headers),
+                       kj::heap<BodyStream>(kj::mv(transfer), kj::mv(slot))};
   }
 
  private:
   kj::Own<CurlLoop> loop;
+  kj::Own<StreamSlots> slots = kj::refcounted<StreamSlots>(MAX_STREAMS);
+
+  kj::Promise<kj::Own<StreamSlots::Slot>> take(kj::StringPtr host,
+                                               kj::Maybe<kj::Duration> patience) {
+    auto taking = slots->take(host);
+    KJ_IF_MAYBE (limit, patience) {
+      auto text = kj::str("all ", MAX_STREAMS, " connections to ", host,
+                          " that commands may hold are in use");
+      return taking.exclusiveJoin(loop->timer.afterDelay(*limit).then(
+          [text = kj::mv(text)]() -> kj::Promise<kj::Own<StreamSlots::Slot>> {
+            return HttpTransfer::notSent(ErrorKind::UNAVAILABLE, text);
+          }));
+    }
+    return taking;
+  }
 };
 
 }  // namespace

@@ -42,6 +42,9 @@ class HttpClient {
     kj::Maybe<kj::Duration> totalTimeout;
     // Longest silence while the response is awaited or read; the time that the reader takes does not count. Absent: no limit.
     kj::Maybe<kj::Duration> idleTimeout;
+    // Whether the response goes on for as long as something else does. Of a host's connections some are kept free of these; one
+    // too many waits, not longer than answerTimeout.
+    bool lasting = false;
   };
 
   struct Response {
@@ -65,7 +68,7 @@ class HttpClient {
   static TransportPhase phaseOf(const kj::Exception& e);
 };
 
-// At most 256 connections a host, and as many kept alive in all. Proxies as in curl's environment variables (http_proxy, ...), but none for loopback.
+// At most 256 connections a host, 224 of them for lasting responses, and as many kept alive in all. Proxies as in curl's environment variables (http_proxy, ...), but none for loopback.
 // Certificates: CURL_CA_BUNDLE or SSL_CERT_FILE if set, else the system's. Responses may outlive the client.
 kj::Own<HttpClient> newHttpClient(kj::UnixEventPort& port, kj::Timer& timer);
 

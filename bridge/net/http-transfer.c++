@@ -22,12 +22,6 @@ constexpr size_t CHUNK = 64 * 1024;
 // What curl reads and sends with one system call.
 constexpr long CURL_BUFFER = 64 * 1024;
 
-kj::Exception notSent(ErrorKind kind, kj::StringPtr text) {
-  auto e = makeError(kind, text);
-  return kj::Exception(e.getType(), HttpTransfer::NOT_SENT_MARK.cStr(), 0,
-                       kj::str(e.getDescription()));
-}
-
 kj::String lower(kj::ArrayPtr<const char> text) {
   auto result = kj::heapString(text);
   for (char& c : result) {
@@ -117,6 +111,11 @@ kj::String seconds(kj::Duration duration) {
 }
 
 }  // namespace
+
+kj::Exception HttpTransfer::notSent(ErrorKind kind, kj::StringPtr text) {
+  auto e = makeError(kind, text);
+  return kj::Exception(e.getType(), NOT_SENT_MARK.cStr(), 0, kj::str(e.getDescription()));
+}
 
 HttpTransfer::HttpTransfer(kj::Own<CurlLoop> loopParam, HttpClient::Request requestParam)
     : loop(kj::mv(loopParam)),

@@ -1,6 +1,7 @@
 #pragma once
 // One request of net/http-client.h: a curl easy handle with its buffers, deadlines and the wording of its failures.
 
+#include "base/error.h"
 #include "net/curl-loop.h"
 #include "net/http-client.h"
 
@@ -13,6 +14,7 @@ class HttpTransfer final : public kj::Refcounted, private CurlLoop::Owner {
   // The file name of exceptions about requests that never left, by which phaseOf() knows them: unlike a context it never
   // reaches people or the wire.
   static constexpr kj::StringPtr NOT_SENT_MARK = "http-client: not sent"_kj;
+  static kj::Exception notSent(ErrorKind kind, kj::StringPtr text);
 
   HttpTransfer(kj::Own<CurlLoop> loop, HttpClient::Request request);
   ~HttpTransfer() noexcept(false);
@@ -21,6 +23,7 @@ class HttpTransfer final : public kj::Refcounted, private CurlLoop::Owner {
   // Resolves when status and headers are there. Call once.
   kj::Promise<void> start();
 
+  kj::StringPtr hostAndPort() const { return host; }
   unsigned status() const { return statusCode; }
   kj::Vector<HttpClient::Header> takeHeaders() { return kj::mv(headers); }
   // Of the whole body, where the server has told it.

@@ -342,6 +342,7 @@ kj::Promise<kj::Own<WorkspaceProcess>> startProcess(SandboxAccess& access, Works
 kj::Promise<void> runQuietly(kj::Own<SandboxUse> use, kj::Timer& timer,
                              tensorlake::ProcessRequest request) {
   auto deadline = timer.now() + QUIET_TIMEOUT;
+  request.brief = true;
   auto events = co_await timer.timeoutAt(deadline, use->plane().run(kj::mv(request)));
   for (;;) {
     auto event = co_await timer.timeoutAt(deadline, events->next());

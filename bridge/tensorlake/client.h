@@ -45,6 +45,7 @@ struct ProcessRequest {
   kj::String workingDir;   // empty: the daemon's
   kj::String user;         // empty: the image's
   bool pipeStdin = false;  // start() only
+  bool brief = false;      // run() only: it ends soon by itself, and must not wait for others to end
 };
 
 struct ProcessInfo {

@@ -150,6 +150,7 @@ class DataPlaneImpl final : public DataPlane, private RouteCheck {
     call.accept = "text/event-stream";
     call.answerTimeout = WAKE_TIMEOUT;
     call.json(toJson(request));
+    call.lasting = !request.brief;
     return stream(kj::mv(call), true);
   }
 
@@ -183,6 +184,7 @@ class DataPlaneImpl final : public DataPlane, private RouteCheck {
                                               : "/output/follow";
     auto call = make("GET", processPath(pid, name), "follow the process");
     call.accept = "text/event-stream";
+    call.lasting = true;
     return stream(kj::mv(call), false);
   }
 

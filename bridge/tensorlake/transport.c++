@@ -106,6 +106,7 @@ kj::Maybe<Call> copyOf(Call& call) {
   copy.alsoAccept = call.alsoAccept;
   copy.route = call.route;
   copy.patient = call.patient;
+  copy.lasting = call.lasting;
   copy.what = kj::heapString(call.what);
   return kj::mv(copy);
 }
@@ -171,6 +172,7 @@ HttpClient::Request Transport::request(Call& call) {
   request.url = kj::heapString(call.url);
   request.answerTimeout = call.answerTimeout;
   request.idleTimeout = call.idleTimeout;
+  request.lasting = call.lasting;
   for (auto& header : call.headers) addHeader(request.headers, header.name, header.value);
   if (config.apiKey.size() > 0) {
     addHeader(request.headers, "Authorization", kj::str("Bearer ", config.apiKey));

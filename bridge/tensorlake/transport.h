@@ -37,6 +37,7 @@ struct Call {
   unsigned alsoAccept = 0;  // a status outside 2xx that is an answer, not a failure
   kj::Maybe<RouteCheck&> route;  // must outlive the call
   bool patient = true;  // false: one attempt only
+  bool lasting = false;  // as HttpClient::Request's
 
   // For the texts of errors: "create the sandbox".
   kj::String what;

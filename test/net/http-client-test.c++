@@ -7,6 +7,8 @@
 #include <catch2/catch.hpp>
 #include <stdlib.h>
 
+#include <vector>
+
 namespace sandbridge {
 namespace {
 
@@ -393,6 +395,53 @@ TEST_CASE_METHOD(Fixture, "hundreds of requests run at once, more than there may
   for (int i = 0; i < 400; i++) requests.add(client->send(request()).eagerlyEvaluate(nullptr));
   for (auto& r : requests) CHECK(text(kj::mv(r)) == "ok");
   CHECK(connections <= 256);
+}
+
+TEST_CASE_METHOD(Fixture, "lasting responses, however many, leave connections for requests that come and go") {
+  struct Ignore final : public kj::TaskSet::ErrorHandler {
+    void taskFailed(kj::Exception&& e) override { FAIL_CHECK(e.getDescription().cStr()); }
+  } ignore;
+  kj::TaskSet tasks(ignore);
+  unsigned streams = 0;
+  auto serveOne = [](RawConnection c, unsigned& streams) -> kj::Promise<void> {
+    for (;;) {
+      auto head = co_await c.readHead();
+      if (head.empty()) co_return;
+      if (head.compare(0, 8, "GET /end") == 0) {
+        co_await c.write(OK);
+      } else {
+        ++streams;
+        co_await c.write("HTTP/1.1 200 OK\r\n\r\n");
+      }
+    }
+  };
+  auto accepting = [](Fixture& f, kj::TaskSet& tasks, unsigned& streams,
+                      kj::Promise<void> (*serve)(RawConnection, unsigned&)) -> kj::Promise<void> {
+    for (;;) tasks.add(serve(co_await f.server.accept(), streams));
+  }(*this, tasks, streams, serveOne).eagerlyEvaluate(nullptr);
+  auto lasting = [&](kj::Duration patience) {
+    auto r = request("GET", "/stream");
+    r.lasting = true;
+    r.answerTimeout = patience;
+    return client->send(kj::mv(r)).eagerlyEvaluate(nullptr);
+  };
+  std::vector<kj::Promise<HttpClient::Response>> all;
+  for (int i = 0; i < 300; i++) all.push_back(lasting(60 * kj::SECONDS));
+  std::vector<HttpClient::Response> responses;
+  for (int i = 0; i < 224; i++) responses.push_back(all[i].wait(io.waitScope));
+  CHECK(text(client->send(request("GET", "/end"))) == "ok");
+  CHECK(streams == 224);
+  CHECK_FALSE(all[224].poll(io.waitScope));
+
+  auto e = rejection(lasting(50 * kj::MILLISECONDS));
+  CHECK(HttpClient::phaseOf(e) == TransportPhase::NOT_SENT);
+  CHECK(kindOf(e) == ErrorKind::UNAVAILABLE);
+
+  // One that gives up is passed over, and one that ends makes room.
+  all[224] = nullptr;
+  responses.pop_back();
+  responses.push_back(all[225].wait(io.waitScope));
+  CHECK(streams == 225);
 }
 
 TEST_CASE_METHOD(Fixture, "curl's proxy variables count, but not for loopback") {
