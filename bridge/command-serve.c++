@@ -19,12 +19,19 @@
 
 #include <kj/async-unix.h>
 #include <kj/debug.h>
+#include <malloc.h>
 
 namespace sandbridge {
 namespace {
 
 // What orders under way get at the end, for instance to kill commands whose clients are cut off.
 constexpr kj::Duration FAREWELL = 500 * kj::MILLISECONDS;
+
+// By itself the C library gives each message of a large transfer back to the kernel, to fault it in again for the next one.
+void keepFreedMemory() {
+  mallopt(M_TRIM_THRESHOLD, 8 << 20);
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
 
 class ServeCommand {
  public:
@@ -112,6 +119,7 @@ class ServeCommand {
     }
     if (!tensorlake && !hasKey && local == nullptr) local = kj::str(stateDirectory(), "/local");
 
+    keepFreedMemory();
     kj::UnixEventPort::captureChildExit();
     captureEndSignals();
     auto io = kj::setupAsyncIo();

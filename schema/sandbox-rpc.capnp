@@ -182,9 +182,11 @@ interface Files {
   read @0 (path :Text, sink :ByteSink) -> (size :UInt64);
   # Sends the file's bytes and then `done`. Safe to retry.
 
-  write @1 (path :Text) -> (sink :ByteSink);
+  write @1 (path :Text, size :Int64 = -1) -> (sink :ByteSink);
   # A sink for the new content. Parents are made. The file is replaced when `done` returns; when the sink is dropped before
-  # that, the old file stays as it was.
+  # that, the old file stays as it was. `size`: the bytes that will come, when that is known (else negative); they then go
+  # to the sandbox as they come, and any other number of them is `invalidArgument`. Without, the bridge keeps them on its disk
+  # until `done`, 1 GiB at most. The sandbox gives up on bytes of a known size that do not come for a minute.
 
   list @2 (path :Text) -> (entries :List(Entry));
   # The entries of a directory, directories first, then by name. Not recursive.

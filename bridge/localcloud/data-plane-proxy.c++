@@ -15,8 +15,9 @@ constexpr kj::Duration WRITE_DEADLINE = 60 * kj::SECONDS;
 // A daemon that stops taking a body usually says why; wait a moment for its words.
 constexpr kj::Duration LAST_WORDS = 5 * kj::SECONDS;
 
-// All that is ever held of a body.
-constexpr size_t CHUNK = 64 << 10;
+// All that is ever held of a body whose length is known, and of another, which are streams of small events.
+constexpr size_t CHUNK = 256 << 10;
+constexpr size_t EVENT_CHUNK = 16 << 10;
 
 constexpr kj::StringPtr HEALTH_PATH = "/api/v1/health"_kj;
 
@@ -147,7 +148,8 @@ kj::Promise<void> DataPlaneProxy::forward(const kj::HttpHeaderTable& table, Exch
   exchange.sandbox->touch();
   auto& to = *exchange.answer.emplace(
       response.send(answer.statusCode, answer.statusText, headers, answer.body->tryGetLength()));
-  auto buffer = kj::heapArray<kj::byte>(CHUNK);
+  auto length = answer.body->tryGetLength();
+  auto buffer = kj::heapArray<kj::byte>(kj::max(1u, kj::min(length.orDefault(EVENT_CHUNK), CHUNK)));
   for (;;) {
     // No deadline: a command may be silent for long. The idle clock and the client's hang-up end it.
     auto n = co_await answer.body->tryRead(buffer.begin(), 1, buffer.size());
@@ -160,7 +162,7 @@ kj::Promise<void> DataPlaneProxy::forward(const kj::HttpHeaderTable& table, Exch
 
 kj::Promise<void> DataPlaneProxy::upload(Exchange& exchange, kj::AsyncInputStream& from,
                                          kj::Own<kj::AsyncOutputStream> to) {
-  auto buffer = kj::heapArray<kj::byte>(CHUNK);
+  auto buffer = kj::heapArray<kj::byte>(kj::max(1u, kj::min(exchange.length.orDefault(EVENT_CHUNK), CHUNK)));
   for (;;) {
     auto slowClient = timer.afterDelay(READ_DEADLINE).then([]() -> kj::Promise<size_t> {
       return proxyError(408, "REQUEST_TIMEOUT", "the body of the request does not arrive");

@@ -18,9 +18,10 @@ namespace {
 constexpr size_t HIGH_WATER = 256 * 1024;
 constexpr size_t LOW_WATER = 64 * 1024;
 constexpr size_t MAX_HEADER_BYTES = 256 * 1024;
-constexpr size_t CHUNK = 64 * 1024;
-// What curl reads and sends with one system call.
-constexpr long CURL_BUFFER = 64 * 1024;
+constexpr size_t CHUNK = 256 * 1024;
+// What curl reads with one system call, and what it sends of a stream.
+constexpr long RECEIVE_BUFFER = 64 * 1024;
+constexpr long SEND_BUFFER = 256 * 1024;
 
 kj::String lower(kj::ArrayPtr<const char> text) {
   auto result = kj::heapString(text);
@@ -142,7 +143,7 @@ HttpTransfer::~HttpTransfer() noexcept(false) {
 void HttpTransfer::configure() {
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, curlError);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, CURL_BUFFER);
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
   curl_easy_setopt(easy, CURLOPT_URL, request.url.cStr());
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);  // a path is what it says: `..` is not taken out
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -188,6 +189,7 @@ void HttpTransfer::configureBody() {
     }
     KJ_CASE_ONEOF(stream, HttpClient::StreamBody) {
       streamLeft = stream.size;
+      curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
       size = stream.size;
     }
   }
@@ -282,7 +284,7 @@ void HttpTransfer::resume() {
 kj::Promise<void> HttpTransfer::fetchChunk() {
   co_await kj::evalLater([]() {});
   auto& stream = request.body.get<HttpClient::StreamBody>();
-  if (chunk.size() == 0) chunk = kj::heapArray<kj::byte>(CHUNK);
+  if (chunk.size() == 0) chunk = kj::heapArray<kj::byte>(kj::min(CHUNK, streamLeft));
   try {
     auto n = co_await stream.stream->tryRead(chunk.begin(), 1, kj::min(chunk.size(), streamLeft));
     if (n == 0) {

@@ -21,18 +21,22 @@ kj::String checkedPath(kj::StringPtr path) {
   return kj::str(path);
 }
 
-// Takes a file's new content; the file is replaced by `done`.
-class UploadSink final : public api::ByteSink::Server {
+void checkChunk(kj::ArrayPtr<const kj::byte> bytes) {
+  if (bytes.size() > MAX_CHUNK) {
+    throwError(ErrorKind::INVALID_ARGUMENT, "one write holds more than 1 MiB");
+  }
+}
+
+// Takes a file's new content of unknown size; the file is replaced by `done`.
+class SpooledSink final : public api::ByteSink::Server {
  public:
-  UploadSink(kj::Own<SharedSession> session, kj::Own<Quota::Ticket> ticket, kj::String path)
+  SpooledSink(kj::Own<SharedSession> session, kj::Own<Quota::Ticket> ticket, kj::String path)
       : shared(kj::mv(session)), ticket(kj::mv(ticket)), path(kj::mv(path)) {}
 
   kj::Promise<void> write(WriteContext context) override {
     return answer(context, [&]() -> kj::Promise<void> {
       auto bytes = context.getParams().getBytes();
-      if (bytes.size() > MAX_CHUNK) {
-        throwError(ErrorKind::INVALID_ARGUMENT, "one write holds more than 1 MiB");
-      }
+      checkChunk(bytes);
       checkOpen();
       spool.write(bytes);
       return kj::READY_NOW;
@@ -60,6 +64,76 @@ class UploadSink final : public api::ByteSink::Server {
   }
 };
 
+// The same for content whose size is known: it goes on to the sandbox as it comes, save its last piece, which waits for
+// `done`.
+class StreamedSink final : public api::ByteSink::Server {
+ public:
+  StreamedSink(kj::Own<SharedSession> session, kj::Own<Quota::Ticket> ticket, kj::String path, uint64_t size)
+      : shared(kj::mv(session)), ticket(kj::mv(ticket)), path(kj::mv(path)), size(size), left(size) {}
+
+  kj::Promise<void> write(WriteContext context) override {
+    return answer(context, [&]() -> kj::Promise<void> {
+      auto bytes = context.getParams().getBytes();
+      checkChunk(bytes);
+      checkOpen();
+      if (bytes.size() > left) wrongSize("more came");
+      left -= bytes.size();
+      if (left == 0) {
+        if (bytes.size() > 0) last = kj::heapArray<kj::byte>(bytes);
+        return kj::READY_NOW;
+      }
+      return pass(bytes);
+    });
+  }
+
+  kj::Promise<void> done(DoneContext context) override {
+    return answer(context, [&]() {
+      checkOpen();
+      if (left > 0) wrongSize(kj::str(size - left, " came"));
+      closed = true;
+      return pass(last).then([this]() {
+        out = nullptr;  // bytes of a write that was cancelled will not come
+        return kj::mv(writing);
+      });
+    });
+  }
+
+ private:
+  kj::Own<SharedSession> shared;
+  kj::Own<Quota::Ticket> ticket;
+  kj::String path;
+  uint64_t size, left;
+  kj::Array<kj::byte> last;
+  bool closed = false;
+  kj::Maybe<kj::Exception> failure;
+  kj::Own<kj::AsyncOutputStream> out;
+  kj::Promise<void> writing = nullptr;
+
+  kj::Promise<void> pass(kj::ArrayPtr<const kj::byte> bytes) {
+    if (out.get() == nullptr) {
+      auto pipe = kj::newOneWayPipe(size);
+      out = kj::mv(pipe.out);
+      writing = shared->workspace().writeFile(path, kj::mv(pipe.in), size).eagerlyEvaluate(nullptr);
+    }
+    if (bytes.size() == 0) return kj::READY_NOW;
+    return out->write(bytes.begin(), bytes.size()).catch_([this](kj::Exception&&) {
+      // The sandbox takes no more, and says why.
+      return kj::mv(writing).catch_([this](kj::Exception&& e) -> kj::Promise<void> {
+        failure = kj::cp(e);
+        return kj::mv(e);
+      });
+    });
+  }
+
+  void checkOpen() {
+    KJ_IF_MAYBE(e, failure) { kj::throwFatalException(kj::cp(*e)); }
+    if (closed) throwError(ErrorKind::INVALID_ARGUMENT, "`done` was called on this sink already");
+  }
+  [[noreturn]] void wrongSize(kj::StringPtr what) {
+    throwError(ErrorKind::INVALID_ARGUMENT, kj::str(size, " bytes were announced, and ", what));
+  }
+};
+
 class FilesCapability final : public api::Files::Server {
  public:
   FilesCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits)
@@ -71,9 +145,16 @@ class FilesCapability final : public api::Files::Server {
 
   kj::Promise<void> write(WriteContext context) override {
     return answer(context, [&]() -> kj::Promise<void> {
-      auto path = checkedPath(context.getParams().getPath());
-      context.getResults(capnp::MessageSize{4, 1})
-          .setSink(kj::heap<UploadSink>(kj::addRef(*shared), limits->uploads->take(), kj::mv(path)));
+      auto params = context.getParams();
+      auto path = checkedPath(params.getPath());
+      auto ticket = limits->uploads->take();
+      auto results = context.getResults(capnp::MessageSize{4, 1});
+      if (params.getSize() < 0) {
+        results.setSink(kj::heap<SpooledSink>(kj::addRef(*shared), kj::mv(ticket), kj::mv(path)));
+      } else {
+        results.setSink(kj::heap<StreamedSink>(kj::addRef(*shared), kj::mv(ticket), kj::mv(path),
+                                               static_cast<uint64_t>(params.getSize())));
+      }
       return kj::READY_NOW;
     });
   }

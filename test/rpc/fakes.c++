@@ -140,6 +140,8 @@ kj::Promise<kj::Own<kj::AsyncInputStream>> FakeWorkspace::readFile(kj::StringPtr
 kj::Promise<void> FakeWorkspace::writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content,
                                            uint64_t size) {
   auto name = kj::str(path);
+  ++writesBegun;
+  KJ_IF_MAYBE(e, writeFailure) { kj::throwFatalException(kj::cp(*e)); }
   auto bytes = co_await content->readAllBytes();
   KJ_ASSERT(bytes.size() == size);
   if (holdWrites) {

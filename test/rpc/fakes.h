@@ -45,7 +45,9 @@ class FakeWorkspace final : public Workspace {
   kj::Vector<kj::Own<FakeProcess>> processes;
   kj::HashMap<kj::String, kj::Array<kj::byte>> files;
   kj::Maybe<kj::Exception> startFailure;
+  unsigned writesBegun = 0;
   unsigned writesDropped = 0;
+  kj::Maybe<kj::Exception> writeFailure;  // of each write, before it has read anything
   bool holdWrites = false;
 
   kj::StringPtr root() override { return rootPath; }

@@ -18,9 +18,10 @@ api::Files::Client filesOf(RpcClient& client) {
 
 FakeWorkspace& workspaceOf(TestBridge& bridge) { return bridge.sessions.session("s").files; }
 
-api::ByteSink::Client openUpload(api::Files::Client& files, kj::StringPtr path) {
+api::ByteSink::Client openUpload(api::Files::Client& files, kj::StringPtr path, int64_t size = -1) {
   auto request = files.writeRequest();
   request.setPath(path);
+  request.setSize(size);
   return request.send().getSink();
 }
 
@@ -112,7 +113,8 @@ TEST_CASE("an upload replaces the file when done returns, not before") {
   auto& workspace = workspaceOf(bridge);
   workspace.files.insert(kj::str("f"), bytesOf("old"));
   auto content = pattern((3u << 20) + 5);
-  auto sink = openUpload(files, "f");
+  int64_t size = GENERATE(-1, (3 << 20) + 5);  // unknown, and told
+  auto sink = openUpload(files, "f", size);
   for (size_t at = 0; at < content.size(); at += 1u << 20) {
     put(sink, content.slice(at, kj::min(content.size(), at + (1u << 20)))).wait(bridge.io.waitScope);
   }
@@ -127,7 +129,7 @@ TEST_CASE("an empty upload makes an empty file") {
   TestBridge bridge;
   auto client = bridge.connect();
   auto files = filesOf(*client);
-  openUpload(files, "e").doneRequest().send().wait(bridge.io.waitScope);
+  openUpload(files, "e", GENERATE(-1, 0)).doneRequest().send().wait(bridge.io.waitScope);
   CHECK(KJ_ASSERT_NONNULL(workspaceOf(bridge).files.find("e"_kj)).size() == 0);
 }
 
@@ -138,7 +140,7 @@ TEST_CASE("an upload that is dropped leaves the old file") {
   auto& workspace = workspaceOf(bridge);
   workspace.files.insert(kj::str("f"), bytesOf("old"));
   {
-    auto sink = openUpload(files, "f");
+    auto sink = openUpload(files, "f", GENERATE(-1, 3, 10));
     put(sink, bytesOf("new")).wait(bridge.io.waitScope);
   }
   client->api().pingRequest().send().wait(bridge.io.waitScope);
@@ -151,13 +153,61 @@ TEST_CASE("cancelling done drops the write under way") {
   auto files = filesOf(*client);
   auto& workspace = workspaceOf(bridge);
   workspace.holdWrites = true;
-  auto sink = openUpload(files, "f");
+  auto sink = openUpload(files, "f", GENERATE(-1, 0));
   {
     auto done = sink.doneRequest().send();
     client->api().pingRequest().send().wait(bridge.io.waitScope);
     CHECK(workspace.writesDropped == 0);
   }
   waitUntil(bridge.io, [&]() { return workspace.writesDropped == 1; });
+}
+
+TEST_CASE("bytes of a known size are passed on as they come") {
+  TestBridge bridge;
+  auto client = bridge.connect();
+  auto files = filesOf(*client);
+  auto& workspace = workspaceOf(bridge);
+  auto sink = openUpload(files, "f", 2 << 20);
+  put(sink, pattern(1 << 20)).wait(bridge.io.waitScope);
+  sink.writeRequest().send().wait(bridge.io.waitScope);
+  waitUntil(bridge.io, [&]() { return workspace.writesBegun == 1; });
+}
+
+TEST_CASE("another number of bytes than was announced is refused, and changes nothing") {
+  TestBridge bridge;
+  auto client = bridge.connect();
+  auto files = filesOf(*client);
+  auto& workspace = workspaceOf(bridge);
+  workspace.files.insert(kj::str("f"), bytesOf("old"));
+  auto sink = openUpload(files, "f", 4);
+  put(sink, bytesOf("abc")).wait(bridge.io.waitScope);
+  Failure failure;
+  SECTION("fewer") {
+    failure = failureOf(sink.doneRequest().send().ignoreResult(), bridge.io.waitScope);
+    CHECK(failure.text == "4 bytes were announced, and 3 came");
+  }
+  SECTION("more") {
+    // A streaming call's failure is told by the next one.
+    put(sink, bytesOf("de")).catch_([](kj::Exception&&) {}).wait(bridge.io.waitScope);
+    failure = failureOf(sink.doneRequest().send().ignoreResult(), bridge.io.waitScope);
+    CHECK(failure.text == "4 bytes were announced, and more came");
+  }
+  CHECK(failure.kind == ErrorKind::INVALID_ARGUMENT);
+  CHECK(textIn(KJ_ASSERT_NONNULL(workspace.files.find("f"_kj))) == "old");
+}
+
+TEST_CASE("why the sandbox takes no more of an upload is what its next write and done say") {
+  TestBridge bridge;
+  auto client = bridge.connect();
+  auto files = filesOf(*client);
+  workspaceOf(bridge).writeFailure = makeError(ErrorKind::FAILED, "no space left");
+  auto sink = openUpload(files, "f", 4 << 20);
+  for (int i = 0; i < 3; ++i) {
+    put(sink, pattern(1 << 20)).catch_([](kj::Exception&&) {}).wait(bridge.io.waitScope);
+  }
+  auto failure = failureOf(sink.doneRequest().send().ignoreResult(), bridge.io.waitScope);
+  CHECK(failure.kind == ErrorKind::FAILED);
+  CHECK(failure.text == "no space left");
 }
 
 TEST_CASE("a connection cannot have more open uploads than its limit") {

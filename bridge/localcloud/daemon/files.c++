@@ -86,8 +86,8 @@ kj::AutoCloseFd makeUnnamed(kj::StringPtr path) {
   KJ_IF_MAYBE (slash, path.findLast('/')) {
     folder = *slash == 0 ? kj::str("/") : kj::heapString(path.slice(0, *slash));
   }
-  int fd = open(folder.cStr(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0) fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  int fd = open(folder.cStr(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+  if (fd < 0) fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
   if (fd < 0) {
     char name[] = "/tmp/.upload-XXXXXX";
     fd = mkostemp(name, O_CLOEXEC);
@@ -171,6 +171,9 @@ kj::Promise<kj::Maybe<ApiError>> writeWholeFile(kj::String text, kj::AsyncInputS
       writeAll(spool, buffer.slice(0, n), path);
       left -= n;
     }
+    // Where there is no such file the unnamed one gets its name.
+    auto own = kj::str("/proc/self/fd/", spool.get());
+    if (linkat(AT_FDCWD, own.cStr(), AT_FDCWD, path.cStr(), AT_SYMLINK_FOLLOW) == 0) co_return nullptr;
     auto fd = openForWrite(path);
     if (ftruncate(fd, 0) < 0) fail("Failed to write file", path, errno);
     off_t offset = 0;

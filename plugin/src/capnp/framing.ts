@@ -11,6 +11,9 @@ const MAX_SEGMENTS = 512;
 /** capnp-es' ArenaKind.MULTI_SEGMENT, which it does not export. */
 const MULTI_SEGMENT = 1;
 
+/** From this length on a message is not copied out of a frame that holds nothing else. */
+const MOVED = 64 << 10;
+
 /** Thrown for bytes that are not a row of well-framed messages. */
 export class FramingError extends Error {
   override readonly name = "FramingError";
@@ -38,10 +41,16 @@ export function splitFrame(frame: ArrayBuffer): Message[] {
       if (end > frame.byteLength) throw new FramingError("segment reaches beyond its frame");
       ends.push(end);
     }
-    let start = at + header;
-    for (const stop of ends) {
-      buffers.push(frame.slice(start, stop));
-      start = stop;
+    if (count === 1 && at === 0 && end === frame.byteLength && end >= MOVED) {
+      // Nobody else needs the frame: its content moves to the front, and the end of it stands there twice.
+      new Uint8Array(frame).copyWithin(0, header);
+      buffers.push(frame);
+    } else {
+      let start = at + header;
+      for (const stop of ends) {
+        buffers.push(frame.slice(start, stop));
+        start = stop;
+      }
     }
     if (buffers[0]?.byteLength === 0) throw new FramingError("message without a root");
     messages.push(new Message({ kind: MULTI_SEGMENT, buffers }));

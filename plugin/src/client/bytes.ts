@@ -12,8 +12,9 @@ const CHUNK = 256 << 10;
 export function sinkInto(take: (bytes: Uint8Array) => void | Promise<void>): ByteSink$Client {
   return new ByteSink.Server({
     async write(params) {
-      // A copy: the chunk is a view of the message, which would stay as long as it.
-      await take(params.bytes.toUint8Array().slice());
+      const bytes = params.bytes.toUint8Array();
+      // A view of the message, which stays as long as it; a small part of one is copied.
+      await take(2 * bytes.byteLength >= bytes.buffer.byteLength ? bytes : bytes.slice());
     },
     async done() {},
   }).client();
@@ -59,6 +60,8 @@ export class Collector {
     this.#length += kept.byteLength;
   }
   bytes(): Uint8Array {
+    const only = this.#pieces[0];
+    if (this.#pieces.length === 1 && only) return only;
     const all = new Uint8Array(this.#length);
     let at = 0;
     for (const piece of this.#pieces) {

@@ -39,14 +39,16 @@ function read(use: UseSession, path: string, { signal, maxBytes = MAX_BYTES }: R
 }
 
 function write(use: UseSession, path: string, content: Bytes, { signal }: CallOptions = {}): Promise<void> {
+  if (typeof content === "string") content = new TextEncoder().encode(content);
   return use(async ({ files }) => {
     const sink = files.write((p) => {
       p.path = path;
+      if (content instanceof Uint8Array) p.size = BigInt(content.byteLength);
     }).getSink();
     try {
       await pump(content, sink, signal);
     } catch (error) {
-      if (error instanceof RpcError && error.kind === "unavailable" && !isWhole(content)) {
+      if (error instanceof RpcError && error.kind === "unavailable" && !(content instanceof Uint8Array)) {
         // Some of it is read already, so it cannot be sent again.
         throw new RpcError("interrupted", error.message, error.type);
       }
@@ -56,8 +58,6 @@ function write(use: UseSession, path: string, content: Bytes, { signal }: CallOp
     }
   }, { signal });
 }
-
-const isWhole = (content: Bytes): boolean => typeof content === "string" || content instanceof Uint8Array;
 
 function list(use: UseSession, path: string, { signal }: CallOptions = {}): Promise<FileEntry[]> {
   return use(async ({ files }) => {

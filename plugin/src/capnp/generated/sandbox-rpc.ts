@@ -1864,13 +1864,20 @@ export class Files_Write$Params extends $.Struct {
   static override readonly _capnp = {
     displayName: "write$Params",
     id: "b9a2022187a24b2e",
-    size: new $.ObjectSize(0, 1),
+    size: new $.ObjectSize(8, 1),
+    defaultSize: $.getInt64Mask(-0x1n)
   };
   get path(): string {
     return $.utils.getText(0, this);
   }
   set path(value: string) {
     $.utils.setText(0, value, this);
+  }
+  get size(): bigint {
+    return $.utils.getInt64(0, this, Files_Write$Params._capnp.defaultSize);
+  }
+  set size(value: bigint) {
+    $.utils.setInt64(0, value, this, Files_Write$Params._capnp.defaultSize);
   }
   override toString(): string { return "Files_Write$Params_" + super.toString(); }
 }
@@ -2042,7 +2049,9 @@ export class Files$Client {
   }
   /**
 * A sink for the new content. Parents are made. The file is replaced when `done` returns; when the sink is dropped before
-* that, the old file stays as it was.
+* that, the old file stays as it was. `size`: the bytes that will come, when that is known (else negative); they then go
+* to the sandbox as they come, and any other number of them is `invalidArgument`. Without, the bridge keeps them on its disk
+* until `done`, 1 GiB at most. The sandbox gives up on bytes of a known size that do not come for a minute.
 *
 */
   write(paramsFunc?: (params: Files_Write$Params) => void): Files_Write$Results$Promise {
