@@ -5,7 +5,6 @@
 #include "base/coroutine.h"
 #include "base/json.h"
 #include "files.h"
-#include "process-api.h"
 #include "replies.h"
 #include "requests.h"
 
@@ -17,14 +16,14 @@ constexpr kj::StringPtr VERSION = "sandbridge-0.1.0"_kj;
 
 class Api final : public kj::HttpService {
  public:
-  Api(const kj::HttpHeaderTable& table, Processes& processes, TerminalApi& terminals,
-      kj::Timer& timer, kj::StringPtr defaultFolder)
+  Api(const kj::HttpHeaderTable& table, const Processes& processes, ProcessApi& processApi,
+      TerminalApi& terminalApi, kj::Timer& timer)
       : table(table),
         processes(processes),
         timer(timer),
         startedAt(timer.now()),
-        processApi(table, processes, timer, defaultFolder),
-        terminalApi(terminals) {}
+        processApi(processApi),
+        terminalApi(terminalApi) {}
 
   kj::Promise<void> request(kj::HttpMethod method, kj::StringPtr url,
                             const kj::HttpHeaders& headers, kj::AsyncInputStream& body,
@@ -39,10 +38,10 @@ class Api final : public kj::HttpService {
 
  private:
   const kj::HttpHeaderTable& table;
-  Processes& processes;
+  const Processes& processes;
   kj::Timer& timer;
   kj::TimePoint startedAt;
-  ProcessApi processApi;
+  ProcessApi& processApi;
   TerminalApi& terminalApi;
 
   kj::Promise<void> dispatch(kj::HttpMethod method, Url url, const kj::HttpHeaders& headers,
@@ -148,9 +147,9 @@ class Api final : public kj::HttpService {
 
 }  // namespace
 
-kj::Own<kj::HttpService> newApi(const kj::HttpHeaderTable& table, Processes& processes,
-                                TerminalApi& terminals, kj::Timer& timer, kj::StringPtr defaultFolder) {
-  return kj::heap<Api>(table, processes, terminals, timer, defaultFolder);
+kj::Own<kj::HttpService> newApi(const kj::HttpHeaderTable& table, const Processes& processes,
+                                ProcessApi& processApi, TerminalApi& terminalApi, kj::Timer& timer) {
+  return kj::heap<Api>(table, processes, processApi, terminalApi, timer);
 }
 
 }  // namespace sandbridge::localcloud::daemon

@@ -3,13 +3,14 @@
 
 #include <kj/compat/http.h>
 
+#include "process-api.h"
 #include "processes.h"
 #include "terminal-api.h"
 
 namespace sandbridge::localcloud::daemon {
 
-// Commands without a working directory run in `defaultFolder`. All must outlive the service.
-kj::Own<kj::HttpService> newApi(const kj::HttpHeaderTable& table, Processes& processes,
-                                TerminalApi& terminals, kj::Timer& timer, kj::StringPtr defaultFolder);
+// All must outlive the service.
+kj::Own<kj::HttpService> newApi(const kj::HttpHeaderTable& table, const Processes& processes,
+                                ProcessApi& processApi, TerminalApi& terminalApi, kj::Timer& timer);
 
 }  // namespace sandbridge::localcloud::daemon

@@ -19,9 +19,15 @@ namespace {
 
 class ControlServer final : private kj::TaskSet::ErrorHandler {
  public:
-  ControlServer(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& events,
+  ControlServer(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& events, ActiveTime& time,
                 kj::Own<kj::ConnectionReceiver> port, kj::String instance)
-      : io(io), events(events), port(kj::mv(port)), instance(kj::mv(instance)), stopper(io.getTimer()), tasks(*this) {}
+      : io(io),
+        events(events),
+        time(time),
+        port(kj::mv(port)),
+        instance(kj::mv(instance)),
+        stopper(io.getTimer()),
+        tasks(*this) {}
 
   kj::Promise<void> run() {
     for (;;) {
@@ -42,6 +48,7 @@ class ControlServer final : private kj::TaskSet::ErrorHandler {
  private:
   kj::LowLevelAsyncIoProvider& io;
   kj::UnixEventPort& events;
+  ActiveTime& time;
   kj::Own<kj::ConnectionReceiver> port;
   kj::String instance;
   Stopper stopper;
@@ -71,14 +78,17 @@ class ControlServer final : private kj::TaskSet::ErrorHandler {
       }
       answer = kj::str("failed ", result.get<kj::String>(), '\n');
     } else if (request == "stop\n") {
+      time.stop();
       auto problem = co_await stopper.stop();
       KJ_IF_MAYBE (why, problem) {
+        time.resume();
         answer = kj::str("failed ", *why, '\n');
       } else {
         answer = kj::str("stopped\n");
       }
     } else if (request == "continue\n") {
       stopper.resume();
+      time.resume();
       answer = kj::str("continued\n");
     }
     co_await connection->write(answer.begin(), answer.size());
@@ -113,8 +123,8 @@ class ControlServer final : private kj::TaskSet::ErrorHandler {
 }  // namespace
 
 kj::Promise<void> serveControl(kj::Own<kj::ConnectionReceiver> port, kj::LowLevelAsyncIoProvider& io,
-                               kj::UnixEventPort& events, kj::String instance) {
-  auto server = kj::heap<ControlServer>(io, events, kj::mv(port), kj::mv(instance));
+                               kj::UnixEventPort& events, ActiveTime& time, kj::String instance) {
+  auto server = kj::heap<ControlServer>(io, events, time, kj::mv(port), kj::mv(instance));
   auto promise = server->run();
   return promise.attach(kj::mv(server));
 }

@@ -9,9 +9,11 @@
 #include <kj/async-io.h>
 #include <kj/async-unix.h>
 
+#include "active-time.h"
+
 namespace sandbridge::localcloud::daemon {
 
 kj::Promise<void> serveControl(kj::Own<kj::ConnectionReceiver> port, kj::LowLevelAsyncIoProvider& io,
-                               kj::UnixEventPort& events, kj::String instance);
+                               kj::UnixEventPort& events, ActiveTime& time, kj::String instance);
 
 }  // namespace sandbridge::localcloud::daemon

@@ -82,12 +82,12 @@ void eachLogged(OutputLog& log, OutputSelection selection,
 
 kj::Promise<void> followRun(const kj::HttpHeaderTable& table, kj::HttpService::Response& response,
                             kj::Own<Process> process, kj::Maybe<kj::Duration> timeout,
-                            kj::Timer& timer) {
+                            ActiveTime& time) {
   auto& log = process->output();
   KJ_IF_MAYBE (delay, timeout) {
     // Belongs to the process, not to this request: it holds when the client has gone.
     process->setDeadline(
-        timer.afterDelay(*delay).then([&process = *process]() { process.killGroup(); }));
+        time.pass(*delay).then([&process = *process]() { process.killGroup(); }));
   }
   log.hold(uint64_t(0));
   KJ_DEFER(log.hold(nullptr));
@@ -107,7 +107,7 @@ kj::Promise<void> followRun(const kj::HttpHeaderTable& table, kj::HttpService::R
       continue;
     }
     if (log.ended()) break;
-    bool changed = co_await changedOrSilent(log, timer);
+    bool changed = co_await changedOrSilent(log, time.timer);
     if (!changed) batch.add(":\n\n");
   }
   batch.add(process->status() == Process::SIGNALED

@@ -3,6 +3,7 @@
 
 #include <kj/compat/http.h>
 
+#include "active-time.h"
 #include "processes.h"
 
 namespace sandbridge::localcloud::daemon {
@@ -13,7 +14,7 @@ enum class OutputSelection { STDOUT, STDERR, BOTH };
 // end it (what the real service does then is not known). After `timeout` it is killed with its group.
 kj::Promise<void> followRun(const kj::HttpHeaderTable& table, kj::HttpService::Response& response,
                             kj::Own<Process> process, kj::Maybe<kj::Duration> timeout,
-                            kj::Timer& timer);
+                            ActiveTime& time);
 
 // `GET .../follow`: what was printed (stdout before stderr, timestamps lost, as the real daemon's log files have it), then
 // what is printed, then `eof`. A reader that falls too far behind loses lines.

@@ -13,27 +13,38 @@ constexpr size_t STDIN_CHUNK = 256u << 10;
 
 using Response = kj::HttpService::Response;
 
-void putProcess(JsonWriter& json, Process& process) {
-  json.beginObject().field("handle", process.handle).field("pid", process.pid);
-  switch (process.status()) {
-    case Process::RUNNING: json.field("status", "running"); break;
-    case Process::EXITED: json.field("status", "exited").field("exit_code", process.value()); break;
-    case Process::SIGNALED: json.field("status", "signaled").field("signal", process.value()); break;
-  }
-  KJ_IF_MAYBE (name, process.name) json.field("name", *name);
-  json.field("stdin_writable", process.stdinWritable()).field("command", process.program);
-  json.key("args").beginArray();
-  for (auto& argument : process.arguments) json.value(argument);
-  json.endArray().field("started_at", process.startedAt);
-  if (process.status() != Process::RUNNING) json.field("ended_at", process.endedAt());
-  json.endObject();
-}
+void putManaged(JsonWriter& json, Managed& managed) {
+  static constexpr kj::StringPtr STATUS[] = {"running"_kj, "backing_off"_kj, "stopped"_kj};
+  static constexpr kj::StringPtr HEALTH[] = {"disabled"_kj, "starting"_kj, "healthy"_kj, "unhealthy"_kj};
+  static constexpr kj::StringPtr POLICY[] = {"never"_kj, "on_failure"_kj, "always"_kj};
+  json.beginObject().field("id", managed.id);
+  KJ_IF_MAYBE (name, managed.name) json.field("name", *name);
+  json.field("status", STATUS[managed.status()]).field("restart_count", managed.restartCount());
 
-kj::Promise<void> sendProcess(Response& response, const kj::HttpHeaderTable& table, uint status,
-                              Process& process) {
-  JsonWriter json;
-  putProcess(json, process);
-  return sendJson(response, table, status, json.finish());
+  auto& policy = managed.policy;
+  json.key("restart").beginObject().field("policy", POLICY[policy.when]);
+  KJ_IF_MAYBE (max, policy.maxRestarts) json.field("max_restarts", *max);
+  json.field("initial_backoff_ms", policy.initialBackoffMs);
+  json.field("max_backoff_ms", policy.maxBackoffMs).endObject();
+
+  KJ_IF_MAYBE (check, managed.check) {
+    json.key("health_check").beginObject().field("type", check->http ? "http" : "tcp");
+    json.field("port", uint(check->port));
+    if (check->http) json.field("path", check->path);
+    json.field("initial_delay_ms", check->initialDelayMs).field("interval_ms", check->intervalMs);
+    json.field("timeout_ms", check->timeoutMs).field("failure_threshold", check->failureThreshold);
+    json.endObject();
+  }
+  json.field("health_status", HEALTH[managed.health()]);
+  json.field("consecutive_health_failures", managed.failuresInARow());
+  KJ_IF_MAYBE (exit, managed.lastExit()) {
+    json.key("last_exit").beginObject();
+    json.field(exit->status == Process::SIGNALED ? "signal" : "exit_code", exit->value);
+    json.field("oom_killed", false).field("ended_at", exit->endedAt).endObject();
+  }
+  KJ_IF_MAYBE (error, managed.lastError()) json.field("last_error", *error);
+  KJ_IF_MAYBE (due, managed.nextRestartAt()) json.field("next_restart_at", *due);
+  json.endObject();
 }
 
 // All of stdout before all of stderr, as from TensorLake's two log files.
@@ -70,10 +81,57 @@ kj::Promise<void> ProcessApi::serve(kj::HttpMethod method, Url url, const kj::Ht
   return ofProcess(method, kj::mv(url), headers, body, response);
 }
 
+void ProcessApi::put(JsonWriter& json, Process& process) {
+  json.beginObject().field("handle", process.handle).field("pid", process.pid);
+  switch (process.status()) {
+    case Process::RUNNING: json.field("status", "running"); break;
+    case Process::EXITED: json.field("status", "exited").field("exit_code", process.value()); break;
+    case Process::SIGNALED: json.field("status", "signaled").field("signal", process.value()); break;
+  }
+  KJ_IF_MAYBE (name, process.name) json.field("name", *name);
+  json.field("stdin_writable", process.stdinWritable()).field("command", process.program);
+  json.key("args").beginArray();
+  for (auto& argument : process.arguments) json.value(argument);
+  json.endArray().field("started_at", process.startedAt);
+  if (process.status() != Process::RUNNING) json.field("ended_at", process.endedAt());
+  KJ_IF_MAYBE (managed, supervisor.find(process)) {
+    json.key("managed");
+    putManaged(json, **managed);
+  }
+  json.endObject();
+}
+
+kj::Promise<void> ProcessApi::send(Response& response, uint status, Process& process) {
+  JsonWriter json;
+  put(json, process);
+  return sendJson(response, table, status, json.finish());
+}
+
+void ProcessApi::end(Process& process) {
+  KJ_IF_MAYBE (managed, supervisor.find(process)) {
+    (*managed)->stop();
+  } else if (!process.killGroup()) {
+    throw ApiError{500, kj::str("Process ", process.pid, " is not running"), "INTERNAL_ERROR"_kj};
+  }
+}
+
+kj::Promise<void> ProcessApi::restart(Response& response, kj::Own<Process> process) {
+  kj::Own<Managed> managed;
+  KJ_IF_MAYBE (m, supervisor.find(*process)) {
+    managed = kj::mv(*m);
+  } else {
+    throw ApiError{400, kj::str("Process ", process->pid, " is not managed"), ""_kj};
+  }
+  auto restarting = managed->restart();
+  return restarting.then([this, &response, managed = kj::mv(managed)]() mutable {
+    return send(response, 200, managed->process());
+  }, [this, &response](kj::Exception&& e) { return sendError(response, table, toApiError(e)); });
+}
+
 kj::Promise<void> ProcessApi::list(Response& response) {
   JsonWriter json;
   json.beginObject().key("processes").beginArray();
-  for (auto& process : processes.list()) putProcess(json, *process);
+  for (auto& process : processes.list()) put(json, *process);
   json.endArray().endObject();
   return sendJson(response, table, 200, json.finish());
 }
@@ -90,13 +148,10 @@ kj::Promise<void> ProcessApi::ofProcess(kj::HttpMethod method, Url url, const kj
   }
   if (parts.size() == 4) {
     if (method == Method::GET) {
-      return sendProcess(response, table, 200, *process);
+      return send(response, 200, *process);
     }
     if (method != Method::DELETE) throw wrongMethod();
-    if (!process->killGroup()) {
-      throw ApiError{500, kj::str("Process ", process->pid, " is not running"),
-                     "INTERNAL_ERROR"_kj};
-    }
+    end(*process);
     return sendNothing(response, table);
   }
   kj::StringPtr what = parts[4];
@@ -115,8 +170,8 @@ kj::Promise<void> ProcessApi::ofProcess(kj::HttpMethod method, Url url, const kj
     return sendNothing(response, table);
   }
   if (parts.size() == 5 && what == "restart") {
-    throw ApiError{501, kj::str("The local cloud does not restart processes yet"),
-                   "NOT_IMPLEMENTED"_kj};
+    if (method != Method::POST) throw wrongMethod();
+    return restart(response, kj::mv(process));
   }
   if (parts.size() == 5 || follow) {
     kj::Maybe<OutputSelection> selection;
@@ -126,7 +181,7 @@ kj::Promise<void> ProcessApi::ofProcess(kj::HttpMethod method, Url url, const kj
     KJ_IF_MAYBE (s, selection) {
       if (method != Method::GET) throw wrongMethod();
       if (!follow) return sendOutput(response, table, *process, *s);
-      return followProcess(table, response, kj::mv(process), *s, timer);
+      return followProcess(table, response, kj::mv(process), *s, time.timer);
     }
   }
   throw notFoundRoute();
@@ -137,13 +192,18 @@ kj::Promise<void> ProcessApi::start(Response& response, kj::Promise<kj::Array<ch
   kj::Own<Process> process;
   auto error = attempt([&]() {
     auto request = StartRequest::parse(bytes, defaultFolder);
-    process = processes.start(kj::mv(request.command), kj::mv(request.name));
+    KJ_IF_MAYBE (managed, request.managed) {
+      auto made = supervisor.start(kj::mv(request.command), kj::mv(request.name), kj::mv(*managed));
+      process = kj::addRef(made->process());
+    } else {
+      process = processes.start(request.command, nullptr);
+    }
   });
   KJ_IF_MAYBE (e, error) {
     co_await sendError(response, table, *e);
     co_return;
   }
-  co_await sendProcess(response, table, 201, *process);
+  co_await send(response, 201, *process);
 }
 
 kj::Promise<void> ProcessApi::run(Response& response, kj::Promise<kj::Array<char>> body) {
@@ -155,13 +215,13 @@ kj::Promise<void> ProcessApi::run(Response& response, kj::Promise<kj::Array<char
     request.command.pipeStdin = false;
     request.command.captureStdout = request.command.captureStderr = true;
     timeout = request.timeout;
-    process = processes.start(kj::mv(request.command), nullptr);
+    process = processes.start(request.command, nullptr);
   });
   KJ_IF_MAYBE (e, error) {
     co_await sendError(response, table, *e);
     co_return;
   }
-  co_await followRun(table, response, kj::mv(process), timeout, timer);
+  co_await followRun(table, response, kj::mv(process), timeout, time);
 }
 
 kj::Promise<void> ProcessApi::signal(Response& response, kj::Own<Process> process,

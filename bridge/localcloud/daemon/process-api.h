@@ -1,19 +1,25 @@
 #pragma once
-// `/api/v1/processes`: starting, looking at, feeding, signalling and following processes.
+// `/api/v1/processes`: starting, looking at, feeding, signalling, restarting and following processes.
 
 #include <kj/compat/http.h>
 
+#include "base/json.h"
 #include "processes.h"
 #include "requests.h"
+#include "supervisor.h"
 
 namespace sandbridge::localcloud::daemon {
 
 class ProcessApi {
  public:
   // Commands without a working directory run in `defaultFolder`.
-  ProcessApi(const kj::HttpHeaderTable& table, Processes& processes, kj::Timer& timer,
-             kj::StringPtr defaultFolder)
-      : table(table), processes(processes), timer(timer), defaultFolder(defaultFolder) {}
+  ProcessApi(const kj::HttpHeaderTable& table, Processes& processes, Supervisor& supervisor,
+             ActiveTime& time, kj::StringPtr defaultFolder)
+      : table(table),
+        processes(processes),
+        supervisor(supervisor),
+        time(time),
+        defaultFolder(defaultFolder) {}
 
   // Throws ApiError. `url`, whose third part is "processes", is read before this returns.
   kj::Promise<void> serve(kj::HttpMethod method, Url url, const kj::HttpHeaders& headers,
@@ -24,7 +30,8 @@ class ProcessApi {
 
   const kj::HttpHeaderTable& table;
   Processes& processes;
-  kj::Timer& timer;
+  Supervisor& supervisor;
+  ActiveTime& time;
   kj::StringPtr defaultFolder;
 
   kj::Promise<void> ofProcess(kj::HttpMethod method, Url url, const kj::HttpHeaders& headers,
@@ -32,6 +39,10 @@ class ProcessApi {
   kj::Promise<void> start(Response& response, kj::Promise<kj::Array<char>> body);
   kj::Promise<void> run(Response& response, kj::Promise<kj::Array<char>> body);
   kj::Promise<void> list(Response& response);
+  kj::Promise<void> restart(Response& response, kj::Own<Process> process);
+  void end(Process& process);
+  void put(JsonWriter& json, Process& process);
+  kj::Promise<void> send(Response& response, uint status, Process& process);
   kj::Promise<void> signal(Response& response, kj::Own<Process> process,
                            kj::Promise<kj::Array<char>> body);
   kj::Promise<void> feedStdin(Response& response, kj::Own<Process> process,

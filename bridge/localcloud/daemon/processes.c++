@@ -134,6 +134,7 @@ void Process::reaped(int waitStatus) {
   ended = nowMs();
   deadline = nullptr;
   closeStdin();
+  exitedPair.fulfiller->fulfill();
   partEnded();
 }
 
@@ -175,7 +176,7 @@ void Processes::reapOnce() {
       if (waitpid(pid, &status, WNOHANG) == pid) tellOther(pid, status);
     }
   }
-  forget();
+  forgetOldest();
 }
 
 void Processes::tellOther(pid_t pid, int status) {
@@ -196,7 +197,7 @@ kj::Promise<int> Processes::onExit(pid_t pid) {
   return kj::mv(paf.promise);
 }
 
-void Processes::forget() {
+void Processes::forgetOldest() {
   size_t ended = 0, bytes = 0;
   for (auto& process : processes) {
     if (process->output().ended()) {
@@ -218,7 +219,7 @@ void Processes::forget() {
   processes = kj::mv(kept);
 }
 
-kj::Own<Process> Processes::start(Command command, kj::Maybe<kj::String> name) {
+kj::Own<Process> Processes::start(const Command& command, kj::Maybe<kj::String> name) {
   KJ_IF_MAYBE (wanted, name) {
     for (auto& process : processes) {
       KJ_IF_MAYBE (taken, process->name) {
@@ -247,6 +248,21 @@ kj::Maybe<kj::Own<Process>> Processes::find(kj::StringPtr reference) {
     if (matches) return kj::addRef(process);
   }
   return nullptr;
+}
+
+void Processes::forget(uint64_t handle) {
+  kj::Vector<kj::Own<Process>> kept;
+  for (auto& process : processes) {
+    if (process->handle != handle || process->status() == Process::RUNNING) kept.add(kj::mv(process));
+  }
+  processes = kj::mv(kept);
+}
+
+bool Processes::knows(const Process& process) const {
+  for (auto& other : processes) {
+    if (other.get() == &process) return true;
+  }
+  return false;
 }
 
 kj::Array<kj::Own<Process>> Processes::list() {

@@ -33,6 +33,8 @@ class Process final : public kj::Refcounted {
 
   OutputLog& output() { return log; }
 
+  // Resolves when the process has ended; its streams may be open still.
+  kj::Promise<void> onExit() { return exited.addBranch(); }
   // Resolves when the process has ended and both its streams have.
   kj::Promise<void> onFinished() { return finished.addBranch(); }
 
@@ -58,6 +60,8 @@ class Process final : public kj::Refcounted {
   int exitValue = 0;
   int64_t ended = 0;
   uint openParts = 1;  // the process itself and its streams
+  kj::PromiseFulfillerPair<void> exitedPair = kj::newPromiseAndFulfiller<void>();
+  kj::ForkedPromise<void> exited = exitedPair.promise.fork();
   kj::PromiseFulfillerPair<void> finishedPair = kj::newPromiseAndFulfiller<void>();
   kj::ForkedPromise<void> finished = finishedPair.promise.fork();
   kj::Own<kj::AsyncOutputStream> stdinStream;
@@ -74,7 +78,7 @@ class Processes {
   Processes(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& port, bool reapAll);
 
   // Throws FAILED when it cannot be started, INVALID_ARGUMENT when the name is taken or there are too many.
-  kj::Own<Process> start(Command command, kj::Maybe<kj::String> name);
+  kj::Own<Process> start(const Command& command, kj::Maybe<kj::String> name);
 
   // By pid (all digits) or name.
   kj::Maybe<kj::Own<Process>> find(kj::StringPtr reference);
@@ -82,6 +86,10 @@ class Processes {
 
   // The status of waitpid() of a child that somebody else in the daemon has just started.
   kj::Promise<int> onExit(pid_t pid);
+
+  // Of an ended one nothing is known any more.
+  void forget(uint64_t handle);
+  bool knows(const Process& process) const;
 
   uint running() const;
   uint total() const { return processes.size(); }
@@ -106,7 +114,7 @@ class Processes {
   kj::Promise<void> reap();
   void reapOnce();
   void tellOther(pid_t pid, int status);
-  void forget();
+  void forgetOldest();
 };
 
 }  // namespace sandbridge::localcloud::daemon

@@ -117,6 +117,62 @@ Command toCommand(const JsonValue& document, kj::StringPtr defaultFolder) {
   return command;
 }
 
+uint64_t toNumber(const JsonValue& object, kj::StringPtr field, uint64_t standard, uint64_t max) {
+  auto value = find(object, field);
+  if (value == nullptr) return standard;
+  if (!value->IsUint64() || value->GetUint64() > max) wrongType(field);
+  return value->GetUint64();
+}
+
+// A day: longer waits are mistakes, and within kj::Duration.
+constexpr uint64_t MAX_MS = 86'400'000;
+
+RestartPolicy toRestartPolicy(const JsonValue& value) {
+  if (!value.IsObject()) wrongType("restart");
+  RestartPolicy policy;
+  if (auto when = find(value, "policy")) {
+    auto text = toText(*when, "policy");
+    if (text == "never") {
+      policy.when = RestartPolicy::NEVER;
+    } else if (text == "always") {
+      policy.when = RestartPolicy::ALWAYS;
+    } else if (text != "on_failure") {
+      wrongType("policy");
+    }
+  }
+  if (find(value, "max_restarts") != nullptr) {
+    policy.maxRestarts = static_cast<uint>(toNumber(value, "max_restarts", 0, UINT32_MAX));
+  }
+  policy.initialBackoffMs = toNumber(value, "initial_backoff_ms", policy.initialBackoffMs, MAX_MS);
+  policy.maxBackoffMs = toNumber(value, "max_backoff_ms", policy.maxBackoffMs, MAX_MS);
+  return policy;
+}
+
+HealthCheck toHealthCheck(const JsonValue& value) {
+  if (!value.IsObject()) wrongType("health_check");
+  HealthCheck check;
+  auto type = find(value, "type");
+  if (type == nullptr) wrongType("type");
+  auto kind = toText(*type, "type");
+  check.http = kind == "http";
+  if (!check.http && kind != "tcp") wrongType("type");
+  check.port = static_cast<uint16_t>(toNumber(value, "port", 0, UINT16_MAX));
+  if (check.port == 0) wrongType("port");
+  if (auto path = find(value, "path")) {
+    check.path = toText(*path, "path");
+    // It goes into the request as it is.
+    bool plain = check.path.startsWith("/");
+    for (char c : check.path) plain = plain && c > 0x20 && c < 0x7f;
+    if (!plain) throw ApiError{400, kj::str("`path` must begin with '/' and be plain text without blanks"), ""_kj};
+  }
+  check.initialDelayMs = toNumber(value, "initial_delay_ms", check.initialDelayMs, MAX_MS);
+  check.intervalMs = kj::max(uint64_t(1), toNumber(value, "interval_ms", check.intervalMs, MAX_MS));
+  check.timeoutMs = kj::max(uint64_t(1), toNumber(value, "timeout_ms", check.timeoutMs, MAX_MS));
+  check.failureThreshold =
+      static_cast<uint>(kj::max(uint64_t(1), toNumber(value, "failure_threshold", check.failureThreshold, 1000)));
+  return check;
+}
+
 uint16_t toDimension(const JsonValue& value, kj::StringPtr field) {
   if (!value.IsUint() || value.GetUint() > UINT16_MAX) wrongType(field);
   return static_cast<uint16_t>(value.GetUint());
@@ -189,11 +245,11 @@ StartRequest StartRequest::parse(kj::ArrayPtr<const char> json, kj::StringPtr de
     // Ten years are for ever, and within kj::Duration.
     result.timeout = static_cast<int64_t>(fmin(seconds, 3e8) * 1e6) * kj::MICROSECONDS;
   }
-  for (kj::StringPtr later : {"restart"_kj, "health_check"_kj}) {
-    if (find(document, later) != nullptr) {
-      throw ApiError{501, kj::str("The local cloud has no `", later, "` yet"),
-                     "NOT_IMPLEMENTED"_kj};
-    }
+  auto restart = find(document, "restart"), check = find(document, "health_check");
+  if (result.name != nullptr || restart != nullptr || check != nullptr) {
+    auto& managed = result.managed.emplace();
+    if (restart != nullptr) managed.restart = toRestartPolicy(*restart);
+    if (check != nullptr) managed.check = toHealthCheck(*check);
   }
   return result;
 }

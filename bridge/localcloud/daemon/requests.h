@@ -7,6 +7,7 @@
 
 #include "files.h"
 #include "spawn.h"
+#include "supervisor.h"
 #include "terminals.h"
 
 namespace sandbridge::localcloud::daemon {
@@ -28,6 +29,7 @@ struct StartRequest {
   Command command;
   kj::Maybe<kj::String> name;
   kj::Maybe<kj::Duration> timeout;
+  kj::Maybe<ManagedRequest> managed;  // asked for by a name, a restart policy or a health check
 
   // Throws ApiError: 400 for what is not JSON, 422 for JSON of the wrong shape.
   static StartRequest parse(kj::ArrayPtr<const char> json, kj::StringPtr defaultFolder);

@@ -59,8 +59,11 @@ int daemonMain(DaemonOptions options) {
   Terminals terminals(low, time, processes);
   TerminalApi terminalApi(builder, terminals, timer, options.defaultFolder);
   auto table = builder.build();
-  auto api = newApi(*table, processes, terminalApi, timer, options.defaultFolder);
-  auto controlPromise = serveControl(kj::mv(control), low, io.unixEventPort, kj::str(options.instance));
+  Supervisor supervisor(low, time, processes);
+  ProcessApi processApi(*table, processes, supervisor, time, options.defaultFolder);
+  auto api = newApi(*table, processes, processApi, terminalApi, timer);
+  auto controlPromise =
+      serveControl(kj::mv(control), low, io.unixEventPort, time, kj::str(options.instance));
   auto serving = serveHttp(*http, timer, *table, *api);
 
   kj::FdOutputStream(kj::AutoCloseFd(options.statusFd)).write("ready", 5);
