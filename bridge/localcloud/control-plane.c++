@@ -27,8 +27,8 @@ void skip(ApiCall& call, size_t count) {
 
 }  // namespace
 
-ControlPlane::ControlPlane(Registry& registry, Pools& pools, kj::StringPtr url)
-    : sandboxes(registry, url), pools(registry, pools, url) {}
+ControlPlane::ControlPlane(Registry& registry, Pools& pools, Snapshots& snapshots, kj::StringPtr url)
+    : sandboxes(registry, snapshots, url), pools(registry, pools, url), snapshots(registry, snapshots, url) {}
 
 kj::Promise<void> ControlPlane::serve(ApiCall call) {
   // A trailing slash is the same place.
@@ -61,12 +61,12 @@ kj::Promise<void> ControlPlane::serveResource(ApiCall call) {
   if (resource == "sandboxes") {
     // What lies below one sandbox may belong to another resource.
     auto below = partOf(call, 1);
-    if (below == "snapshot" || below == "copy") return call.refuseAsMissing("snapshots and copies");
+    if (below == "snapshot" || below == "copy") return snapshots.serveBelowSandbox(kj::mv(call));
     if (below == "file_systems") return call.refuseAsMissing("shared file systems");
     if (below == "logs" || below == "processes") return call.refuseAsMissing("persisted logs");
     return sandboxes.serve(kj::mv(call));
   }
-  if (resource == "snapshots") return call.refuseAsMissing("snapshots");
+  if (resource == "snapshots") return snapshots.serve(kj::mv(call));
   if (resource == "sandbox-pools") return pools.serve(kj::mv(call));
   if (resource == "archived-sandboxes") return call.refuseAsMissing("an archive");
   return call.refusePath();

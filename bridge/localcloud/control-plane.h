@@ -5,13 +5,14 @@
 #include "localcloud/api-call.h"
 #include "localcloud/pools-api.h"
 #include "localcloud/sandboxes-api.h"
+#include "localcloud/snapshots-api.h"
 
 namespace sandbridge::localcloud {
 
 class ControlPlane {
  public:
   // `url` is what clients reach us by. All must outlive the control plane.
-  ControlPlane(Registry& registry, Pools& pools, kj::StringPtr url);
+  ControlPlane(Registry& registry, Pools& pools, Snapshots& snapshots, kj::StringPtr url);
 
   // The path of `call` is the whole one, from after the host; its namespace is not known yet.
   kj::Promise<void> serve(ApiCall call);
@@ -19,6 +20,7 @@ class ControlPlane {
  private:
   SandboxesApi sandboxes;
   PoolsApi pools;
+  SnapshotsApi snapshots;
 
   kj::Promise<void> serveResource(ApiCall call);
 };

@@ -87,11 +87,12 @@ kj::Maybe<kj::Vector<kj::String>> splitPath(kj::ArrayPtr<const char> path) {
 
 class Service final : public kj::HttpService {
  public:
-  Service(kj::Timer& timer, Registry& registry, Pools& pools, kj::StringPtr url, kj::String apiKey)
+  Service(kj::Timer& timer, Registry& registry, Pools& pools, Snapshots& snapshots, kj::StringPtr url,
+          kj::String apiKey)
       : timer(timer), registry(registry), apiKey(kj::mv(apiKey)), origin(builder.add("Origin")),
         authorization(builder.add("Authorization")), sandboxId(builder.add("X-Tensorlake-Sandbox-Id")),
         patience(builder.add("X-Tensorlake-Request-Timeout-Ms")), proxy(builder, timer),
-        table(builder.build()), control(registry, pools, url) {}
+        table(builder.build()), control(registry, pools, snapshots, url) {}
 
   const kj::HttpHeaderTable& headerTable() { return *table; }
 
@@ -186,11 +187,14 @@ class LocalCloudImpl final : public LocalCloud {
                  kj::String dir, kj::String urlParam, kj::String apiKey, Shaping shaping)
       : timer(timer), boxes(kj::mv(boxesParam)), store(kj::str(dir, "/sandboxes")),
         registry(timer, *boxes, store), poolStore(kj::str(dir, "/pools")), pools(registry, poolStore),
-        port(kj::mv(portParam)), ownUrl(kj::mv(urlParam)),
-        service(timer, registry, pools, ownUrl, kj::mv(apiKey)), shaping(kj::mv(shaping)) {}
+        snapshots(registry, *boxes, kj::str(dir, "/snapshots")), port(kj::mv(portParam)), ownUrl(kj::mv(urlParam)),
+        service(timer, registry, pools, snapshots, ownUrl, kj::mv(apiKey)), shaping(kj::mv(shaping)) {}
 
   kj::Promise<void> adopt() {
-    return registry.adopt().then([this]() { pools.adopt(); });
+    return registry.adopt().then([this]() {
+      snapshots.adopt();
+      pools.adopt();
+    });
   }
 
   kj::StringPtr url() override { return ownUrl; }
@@ -207,6 +211,7 @@ class LocalCloudImpl final : public LocalCloud {
   Registry registry;
   PoolStore poolStore;
   Pools pools;
+  Snapshots snapshots;
   kj::Own<kj::ConnectionReceiver> port;
   kj::String ownUrl;
   Service service;

@@ -41,6 +41,7 @@ BoxSpec specOf(const SandboxRecord& record) {
   spec.memoryMb = record.memoryMb;
   spec.diskMb = record.diskMb;
   spec.network = record.network.clone();
+  spec.snapshot = kj::heapString(record.snapshotId);
   return spec;
 }
 
@@ -127,6 +128,7 @@ Sandbox::Answer Sandbox::suspend() {
       begin(doSuspend());
       return Answer::STARTED;
     case Status::PENDING:
+    case Status::SNAPSHOTTING:
     case Status::TERMINATED:
       return Answer::REFUSED;
   }
@@ -143,6 +145,7 @@ Sandbox::Answer Sandbox::resume() {
       info.status = Status::PENDING;
       begin(box == nullptr ? doStart(false) : doThaw());
       return Answer::STARTED;
+    case Status::SNAPSHOTTING:
     case Status::SUSPENDING:
     case Status::TERMINATED:
       return Answer::REFUSED;
@@ -219,6 +222,49 @@ kj::Promise<void> Sandbox::doSuspend() {
     cutTraffic("the sandbox was suspended");
   }
   saveOrWarn();
+}
+
+kj::Promise<SnapshotFacts> Sandbox::snapshot(kj::String id) {
+  KJ_REQUIRE(canBeCopied(), "a sandbox is copied while it runs or is suspended");
+  auto paf = kj::newPromiseAndFulfiller<SnapshotFacts>();
+  copiedRunning = info.status == Status::RUNNING;
+  // Not saved: what a box says of itself is what counts for the next server.
+  info.status = Status::SNAPSHOTTING;
+  begin(doSnapshot(kj::mv(id), kj::mv(paf.fulfiller)));
+  return kj::mv(paf.promise);
+}
+
+kj::Promise<void> Sandbox::doSnapshot(kj::String id, kj::Own<kj::PromiseFulfiller<SnapshotFacts>> fulfiller) {
+  kj::Maybe<SnapshotFacts> facts;
+  kj::Maybe<kj::Exception> failure;
+  try {
+    facts = co_await kj::evalNow([&]() {
+      kj::Maybe<Box&> running;
+      if (copiedRunning) running = *KJ_ASSERT_NONNULL(box);
+      return registry.boxes.takeSnapshot(info.id, kj::mv(id), running);
+    });
+  } catch (kj::Exception& e) {
+    failure = kj::mv(e);
+  }
+  kj::Maybe<kj::Exception> stuck;
+  if (facts == nullptr && copiedRunning) {
+    // What could not be let go on then.
+    stuck = co_await outcomeOf(kj::evalNow([&]() { return KJ_ASSERT_NONNULL(box)->thaw(); }));
+  }
+  if (info.status == Status::SNAPSHOTTING) {
+    info.status = copiedRunning ? Status::RUNNING : Status::SUSPENDED;
+    KJ_IF_MAYBE(e, stuck) {
+      logError("sandbox ", info.id, " stands still after a snapshot that failed: ", textOf(*e));
+      info.status = Status::SUSPENDED;
+      info.errorDetails = textOf(*e);
+    }
+    saveOrWarn(Sync::LATER);
+  }
+  KJ_IF_MAYBE(e, failure) {
+    fulfiller->reject(kj::mv(*e));
+  } else {
+    fulfiller->fulfill(kj::mv(KJ_ASSERT_NONNULL(facts)));
+  }
 }
 
 void Sandbox::markTerminated(kj::StringPtr reason) {
@@ -319,7 +365,7 @@ kj::Promise<void> Sandbox::watchIdle() {
 }
 
 kj::Maybe<Box&> Sandbox::runningBox() {
-  if (info.status != Status::RUNNING) return nullptr;
+  if (!isRunning()) return nullptr;
   return box.map([](kj::Own<Box>& b) -> Box& { return *b; });
 }
 
@@ -330,12 +376,18 @@ kj::Promise<kj::Maybe<Refusal>> Sandbox::ready(bool wakes) {
       case Status::RUNNING:
         touch();
         co_return kj::Maybe<Refusal>(nullptr);
+      case Status::SNAPSHOTTING:
+        if (isRunning()) {
+          touch();
+          co_return kj::Maybe<Refusal>(nullptr);
+        }
+        KJ_FALLTHROUGH;
       case Status::PENDING: {
         auto late = registry.timer.afterDelay(READY_DEADLINE).then([]() { return false; });
         bool inTime = co_await settled().then([]() { return true; }).exclusiveJoin(kj::mv(late));
         if (!inTime) {
           co_return kj::Maybe<Refusal>(Refusal{503, "SANDBOX_NOT_READY"_kj,
-              kj::str("sandbox ", info.id, " is still starting; try again")});
+              kj::str("sandbox ", info.id, " is still ", toWord(info.status), "; try again")});
         }
         break;
       }

@@ -2,7 +2,7 @@
 // The sandboxes of this machine and their state machine:
 //
 //   pending -> running; running -> suspending -> suspended -> pending -> running (named ones only);
-//   any -> terminated, for good.
+//   running -> snapshotting -> running; suspended -> snapshotting -> suspended; any -> terminated, for good.
 //
 // What a box says of itself beats what the record says: after a crash a frozen box is suspended, a live one running.
 // A named sandbox whose processes are gone (reboot, death of its daemon) is shown as suspended and started again on its
@@ -30,7 +30,7 @@ class Sandbox final : public kj::Refcounted {
   const SandboxRecord& record() const { return info; }
   Status status() const { return info.status; }
 
-  // Resolves when no start, suspend or resume is under way; never rejects.
+  // Resolves when no start, suspend, resume or snapshot is under way; never rejects.
   kj::Promise<void> settled();
 
   enum class Answer { STARTED, ALREADY, REFUSED };
@@ -38,6 +38,10 @@ class Sandbox final : public kj::Refcounted {
   Answer suspend();
   // Begins to resume; ALREADY when running. REFUSED while suspending and after the end.
   Answer resume();
+  // Copies the files to a new snapshot of this id. A running sandbox goes on meanwhile, but for a moment. Rejects when that
+  // could not be done, or could not be begun: see canBeCopied().
+  kj::Promise<SnapshotFacts> snapshot(kj::String id);
+  bool canBeCopied() const { return info.status == Status::RUNNING || info.status == Status::SUSPENDED; }
   // Ends every process and removes every file. Resolves when that is done, rejects when it could not be done. Idempotent.
   kj::Promise<void> terminate(kj::StringPtr reason);
 
@@ -78,6 +82,7 @@ class Sandbox final : public kj::Refcounted {
   kj::Promise<void> doStart(bool first);
   kj::Promise<void> doThaw();
   kj::Promise<void> doSuspend();
+  kj::Promise<void> doSnapshot(kj::String id, kj::Own<kj::PromiseFulfiller<SnapshotFacts>> fulfiller);
   kj::Promise<void> doTerminate();
   kj::Promise<void> endAndRemove();
   kj::Promise<void> watchIdle();
@@ -90,6 +95,11 @@ class Sandbox final : public kj::Refcounted {
   void saveOrWarn(Sync sync = Sync::NOW);
   kj::Duration timeout() const;
   void cutTraffic(kj::StringPtr why);
+  // Also while it is copied.
+  bool isRunning() const {
+    return info.status == Status::RUNNING || (info.status == Status::SNAPSHOTTING && copiedRunning);
+  }
+  bool copiedRunning = false;  // what a sandbox that is being copied was before
   bool isCleanedUp() const { return cleanedUp; }
   bool cleanedUp = false;
 };

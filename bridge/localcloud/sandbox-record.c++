@@ -8,8 +8,8 @@ namespace sandbridge::localcloud {
 
 namespace {
 
-constexpr Status ALL[] = {Status::PENDING, Status::RUNNING, Status::SUSPENDING, Status::SUSPENDED,
-                          Status::TERMINATED};
+constexpr Status ALL[] = {Status::PENDING,    Status::RUNNING,   Status::SNAPSHOTTING,
+                          Status::SUSPENDING, Status::SUSPENDED, Status::TERMINATED};
 
 }  // namespace
 
@@ -35,6 +35,7 @@ void writeRecord(JsonWriter& json, const SandboxRecord& record) {
       .field("termination_reason", record.terminationReason)
       .field("error_details", record.errorDetails)
       .field("pool_id", record.poolId)
+      .field("snapshot_id", record.snapshotId)
       .field("warm", record.warm)
       .endObject();
 }
@@ -102,7 +103,8 @@ kj::Maybe<SandboxRecord> readRecord(const JsonValue& json) {
   record.terminatedAt = number("terminated_at");
   record.terminationReason = text("termination_reason");
   record.errorDetails = text("error_details");
-  // Records of older servers have no pools.
+  // Records of older servers have no pools and no snapshots.
+  KJ_IF_MAYBE(snapshot, getString(json, "snapshot_id")) record.snapshotId = kj::heapString(*snapshot);
   KJ_IF_MAYBE(pool, getString(json, "pool_id")) record.poolId = kj::heapString(*pool);
   record.warm = getBool(json, "warm").orDefault(false);
   if (good && known && record.ns.size() > 0 && record.cpus > 0) return kj::mv(record);
@@ -115,6 +117,8 @@ kj::StringPtr toWord(Status status) {
       return "pending"_kj;
     case Status::RUNNING:
       return "running"_kj;
+    case Status::SNAPSHOTTING:
+      return "snapshotting"_kj;
     case Status::SUSPENDING:
       return "suspending"_kj;
     case Status::SUSPENDED:

@@ -11,7 +11,7 @@
 
 namespace sandbridge::localcloud {
 
-enum class Status { PENDING, RUNNING, SUSPENDING, SUSPENDED, TERMINATED };
+enum class Status { PENDING, RUNNING, SNAPSHOTTING, SUSPENDING, SUSPENDED, TERMINATED };
 
 // The word on the wire and on disk.
 kj::StringPtr toWord(Status status);
@@ -37,6 +37,7 @@ struct SandboxRecord {
   kj::String errorDetails;
 
   kj::String poolId;  // empty: of no pool
+  kj::String snapshotId;  // empty: started on no snapshot
   bool warm = false;  // waits in its pool to be claimed; until then no client sees it as a sandbox
 
   bool isNamed() const { return name.size() > 0; }

@@ -85,6 +85,12 @@ kj::Promise<void> SandboxesApi::create(ApiCall call) {
     co_return;
   }
   auto& record = parsed.get<SandboxRecord>();
+  if (record.snapshotId.size() > 0) {
+    KJ_IF_MAYBE(refusal, snapshots.restore(record)) {
+      co_await call.refuse(kj::mv(*refusal));
+      co_return;
+    }
+  }
   if (record.isNamed() && registry.find(call.ns, record.name) != nullptr) {
     co_await call.refuse({409, "NAME_CONFLICT"_kj,
         kj::str("there is a sandbox named ", quote(record.name), " already")});

@@ -3,18 +3,21 @@
 
 #include "localcloud/api-call.h"
 #include "localcloud/registry.h"
+#include "localcloud/snapshots.h"
 
 namespace sandbridge::localcloud {
 
 class SandboxesApi {
  public:
-  // `url` is what clients reach us by. Both must outlive this.
-  SandboxesApi(Registry& registry, kj::StringPtr url): registry(registry), url(url) {}
+  // `url` is what clients reach us by. All must outlive this.
+  SandboxesApi(Registry& registry, Snapshots& snapshots, kj::StringPtr url)
+      : registry(registry), snapshots(snapshots), url(url) {}
 
   kj::Promise<void> serve(ApiCall call);
 
  private:
   Registry& registry;
+  Snapshots& snapshots;
   kj::StringPtr url;
 
   kj::Promise<void> create(ApiCall call);

@@ -204,6 +204,17 @@ kj::OneOf<SandboxRecord, Refusal> parseCreate(kj::ArrayPtr<const char> body, kj:
   SandboxRecord record;
   record.ns = kj::heapString(ns);
   record.image = kj::heapString(DEFAULT_IMAGE);
+  if (auto snapshot = member(json, "snapshot_id")) {
+    if (!snapshot->IsString() || stringOf(*snapshot).size() == 0) {
+      return invalid(kj::str("snapshot_id must be the id of a snapshot"));
+    }
+    record.snapshotId = kj::heapString(stringOf(*snapshot));
+    // Left to the snapshot, where the creator does not say.
+    record.image = nullptr;
+    record.cpus = 0;
+    record.memoryMb = 0;
+    record.diskMb = 0;
+  }
   if (auto name = member(json, "name")) {
     if (!name->IsString()) return invalid(kj::str("name must be a string"));
     KJ_IF_MAYBE(r, checkName(stringOf(*name))) return kj::mv(*r);
@@ -220,7 +231,6 @@ kj::OneOf<SandboxRecord, Refusal> parseCreate(kj::ArrayPtr<const char> body, kj:
     KJ_IF_MAYBE(r, step(json, record)) return kj::mv(*r);
   }
   KJ_IF_MAYBE(r, readUint(json, "timeout_secs", 0, MAX_TIMEOUT_SECS, record.timeoutSecs)) return kj::mv(*r);
-  if (member(json, "snapshot_id")) return notHere("snapshots");
   if (member(json, "template_id")) return notHere("templates");
   if (auto mounts = member(json, "file_systems")) {
     if (!isEmptyArray(*mounts)) return notHere("shared file systems");
@@ -228,7 +238,7 @@ kj::OneOf<SandboxRecord, Refusal> parseCreate(kj::ArrayPtr<const char> body, kj:
   if (auto secrets = member(json, "secret_names")) {
     if (!isEmptyArray(*secrets)) return notHere("stored secrets");
   }
-  if (!record.image.startsWith(IMAGE_PREFIX)) {
+  if (record.image.size() > 0 && !record.image.startsWith(IMAGE_PREFIX)) {
     record.terminationReason = kj::str("ImageNotFound");
     record.errorDetails = kj::str("local sandboxes run on this machine's own system; there is no image ",
                                   quote(record.image), ". Leave the image out or use ", DEFAULT_IMAGE);

@@ -8,7 +8,8 @@
 
 namespace sandbridge::localcloud {
 
-// The body of a create call. The record has no id and no creation time yet.
+// The body of a create call. The record has no id and no creation time yet; with a `snapshotId`, image and resources that
+// were not named are empty and 0.
 kj::OneOf<SandboxRecord, Refusal> parseCreate(kj::ArrayPtr<const char> json, kj::StringPtr ns);
 
 // What none is said of stays as it is.

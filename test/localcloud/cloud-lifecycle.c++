@@ -132,14 +132,10 @@ TEST_CASE("what local sandboxes do not have is 501 and says so") {
     CHECK(reply.code() == "NOT_IMPLEMENTED");
     CHECK(reply.text("error").find("local sandboxes do not have") == 0);
   };
-  check(cloud.post("/sandboxes", R"({"snapshot_id":"s"})"));
   check(cloud.post("/sandboxes", R"({"file_systems":[{"file_system_id":"f","mount_path":"/m"}]})"));
   check(cloud.post("/sandboxes", R"({"network":{"allow_out":["example.com"]}})"));
   check(cloud.post("/sandboxes", R"({"resources":{"gpus":[{"count":1}]}})"));
-  check(cloud.post("/sandboxes/" + id + "/snapshot"));
-  check(cloud.post("/sandboxes/" + id + "/copy?times=2"));
   check(cloud.get("/sandboxes/" + id + "/logs"));
-  check(cloud.get("/snapshots"));
   check(cloud.get("/archived-sandboxes"));
   check(cloud.inside("8080-probe", HttpMethod::GET, "/"));
 }
