@@ -153,9 +153,9 @@ describe("managed processes", () => {
       use IO::Socket::INET;
       my $port = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1", LocalPort => 8099, ReuseAddr => 1) or die;
       while (my $client = $port->accept) {
-        while (my $line = <$client>) { last if $line eq "\r\n" }
+        while (my $line = <$client>) { last if $line eq "\\r\\n" }
         my $status = -e "/tmp/sick" ? "503 No" : "200 OK";
-        print $client "HTTP/1.1 $status\r\nContent-Length: 0\r\n\r\n";
+        print $client "HTTP/1.1 $status\\r\\nContent-Length: 0\\r\\n\\r\\n";
         close $client;
       }`;
     const { pid } = await sandbox.startProcess("perl", {

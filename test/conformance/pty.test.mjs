@@ -71,7 +71,9 @@ describe("a terminal", () => {
   });
 
   it("interrupts with Ctrl-C, ends input with Ctrl-D", async () => {
-    const { pty, screen } = await open("trap 'echo interrupted' INT; echo up; cat; echo again; cat; exit 3");
+    const { pty, screen } = await open(
+      "trap 'echo interrupted; stop=1' INT; echo up; while [ -z \"$stop\" ]; do sleep 0.01; done; echo again; cat; exit 3",
+    );
     await screen.shows("up");
     await pty.sendInput("\x03");
     await screen.shows("interrupted");
