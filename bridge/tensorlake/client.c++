@@ -16,6 +16,8 @@ namespace sandbridge::tensorlake {
 namespace {
 
 constexpr kj::Duration LIFECYCLE_TIMEOUT = 300 * kj::SECONDS;
+// For all but a creation, which blocks until the sandbox runs: these are answered from what the service knows.
+constexpr kj::Duration PROMPT_TIMEOUT = 30 * kj::SECONDS;
 // Time for the answer to arrive after the server has used up what we announced.
 constexpr kj::Duration ANSWER_SLACK = 10 * kj::SECONDS;
 // For a look at a sandbox that only decides how to go on after a failure.
@@ -71,6 +73,8 @@ class ClientImpl final : public Client {
     for (bool first = true;; first = false) {
       auto call = lifecycle("POST", wire::SANDBOXES, kj::str("create the sandbox"));
       call.effect = Effect::ONCE;
+      call.announcedTimeout = LIFECYCLE_TIMEOUT;
+      call.answerTimeout = LIFECYCLE_TIMEOUT + ANSWER_SLACK;
       call.json(toJson(request, config));
       // A creation that took too long is answered 504 with the sandbox that came too late.
       call.alsoAccept = 504;
@@ -253,8 +257,7 @@ class ClientImpl final : public Client {
     call.method = method;
     call.url = kj::str(base, pathAndQuery);
     call.what = kj::mv(what);
-    call.announcedTimeout = LIFECYCLE_TIMEOUT;
-    call.answerTimeout = LIFECYCLE_TIMEOUT + ANSWER_SLACK;
+    call.announcedTimeout = call.answerTimeout = PROMPT_TIMEOUT;
     return call;
   }
 

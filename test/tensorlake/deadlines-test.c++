@@ -81,6 +81,18 @@ TEST_CASE("an error without its explanation is not waited for as long as an answ
   CHECK(f.timer.now() - begin >= 10 * kj::SECONDS);
 }
 
+TEST_CASE("what the service only has to know is waited for half a minute, a creation longer", "[deadline]") {
+  Fixture f(SPEED);
+  f.server.answer = [&](const Seen&) { return silent(); };
+  for (auto ask : {+[](tensorlake::Client& c) { return c.get(kj::str("n")).ignoreResult(); },
+                   +[](tensorlake::Client& c) { return c.list().ignoreResult(); },
+                   +[](tensorlake::Client& c) { return c.remove(kj::str("n")); },
+                   +[](tensorlake::Client& c) { return c.suspend(kj::str("n")).ignoreResult(); }}) {
+    CHECK_THAT(textOf(failure(f, ask(*f.client))).cStr(), Catch::Contains("within 30 s"));
+  }
+  CHECK_THAT(textOf(failure(f, f.client->create({}))).cStr(), Catch::Contains("within 310 s"));
+}
+
 TEST_CASE("a silent service's text names the host and the time, and nothing of the request",
           "[deadline]") {
   Fixture f(SPEED);
