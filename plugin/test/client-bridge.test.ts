@@ -230,3 +230,17 @@ test("the built client works in Node without tools", () => {
   `], { encoding: "utf8" });
   assert.equal(output, "from 42\n");
 });
+
+test("a command whose input is lost is ended, and its outcome unknown", { timeout: 30_000 }, async () => {
+  const failing = await RealBridge.start("--fault", "reset=before,path=/stdin");
+  const other = connect({ url: failing.url, tokenFile: failing.tokenFile });
+  const lost = other.session("client test: lost input");
+  try {
+    assert.equal(await kind(lost.run("cat", { stdin: "text" })), "interrupted");
+    assert.equal((await lost.run("pgrep -x cat || true")).stdout, "");
+  } finally {
+    await lost.destroy();
+    await other.close();
+    await failing.stop();
+  }
+});

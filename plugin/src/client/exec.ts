@@ -54,9 +54,13 @@ async function feed(stdin: Bytes, process: Process$Client, stop: AbortController
   try {
     await pump(stdin, sink, stop.signal);
   } catch (error) {
-    // What the bridge says of the input, it says of the command too, whose end is awaited anyway: a command
-    // need not read its input to the end. The caller's own failure ends the command.
-    if (!(error instanceof RpcError)) stop.abort(error);
+    if (!(error instanceof RpcError)) {
+      stop.abort(error); // the caller's own failure
+    } else if (error.kind === "interrupted" || error.kind === "unavailable") {
+      // The command would wait in vain for what was lost.
+      stop.abort(new RpcError("interrupted", `the command was ended because its input was lost: ${error.message}`));
+    }
+    // Else the command has ended or does not read: its end, which is awaited anyway, tells the rest.
   } finally {
     release(sink);
   }

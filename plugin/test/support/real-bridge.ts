@@ -12,16 +12,19 @@ const binary = process.env["SANDBRIDGE_BINARY"] ?? fileURLToPath(new URL("../../
 
 export class RealBridge {
   readonly #directory: string;
+  readonly #options: readonly string[];
   #process: ChildProcess | undefined;
   #url = "";
 
-  private constructor(directory: string) {
+  private constructor(directory: string, options: readonly string[]) {
     this.#directory = directory;
+    this.#options = options;
   }
 
-  static async start(): Promise<RealBridge> {
+  /** `options` of `sandbridge serve`, as faults. */
+  static async start(...options: string[]): Promise<RealBridge> {
     if (!existsSync(binary)) throw new Error(`${binary} is not there: build the project, or set SANDBRIDGE_BINARY`);
-    const bridge = new RealBridge(await mkdtemp(join(tmpdir(), "sandbridge-test-")));
+    const bridge = new RealBridge(await mkdtemp(join(tmpdir(), "sandbridge-test-")), options);
     await bridge.startAgain();
     return bridge;
   }
@@ -32,7 +35,7 @@ export class RealBridge {
     const environment: NodeJS.ProcessEnv = { ...process.env, XDG_STATE_HOME: this.#directory };
     for (const name of ["TENSORLAKE_API_KEY", "TENSORLAKE_PAT", "SANDBRIDGE_URL", "SANDBRIDGE_TOKEN"]) delete environment[name];
     const child = spawn(binary, ["serve", "--listen", listen, "--local", join(this.#directory, "local"), "--token-file",
-      this.tokenFile], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
+      this.tokenFile, ...this.#options], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
     let log = "";
     child.stderr.on("data", (text) => {
       log += text;
