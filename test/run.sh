@@ -2,7 +2,7 @@
 # Installs what it needs, builds, and runs every test. Ends with "N passed, N failed"; exit code 0 only without failures.
 #
 #   test/run.sh            everything
-#   test/run.sh SUITE...   some of: unit asan fuzz plugin conformance opencode opencode-asan examples readme bench
+#   test/run.sh SUITE...   some of: unit asan fuzz soak plugin conformance opencode opencode-asan examples readme bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source examples/install.sh
@@ -10,7 +10,7 @@ source examples/install.sh
 usage() { sed -n '2,5s/^# \{0,1\}//p' "$0"; }
 case "${1:-}" in -h | --help) usage; exit 0 ;; esac
 suites=("$@")
-[ $# -gt 0 ] || suites=(unit asan fuzz plugin conformance opencode opencode-asan examples readme bench)
+[ $# -gt 0 ] || suites=(unit asan fuzz soak plugin conformance opencode opencode-asan examples readme bench)
 
 passed=0 failed=0
 logs=build/test-logs
@@ -78,6 +78,7 @@ if wanted asan; then
   suite commands-asan env SANDBRIDGE_BINARY="$PWD/build-asan/sandbridge" test/rpc/commands.sh
 fi
 if wanted fuzz; then suite fuzz test/fuzz/run.sh 60; fi
+if wanted soak; then suite soak test/soak/run.sh; fi
 if wanted plugin; then
   suite plugin-node npm --prefix plugin run --silent test:node
   suite plugin-bun npm --prefix plugin run --silent test:bun

@@ -54,11 +54,15 @@ void checkProcessEvent(const StreamEvent& event) {
   KJ_IF_MAYBE (e, maybe) {
     require(isValidUtf8(e->line), "a line of output is valid UTF-8");
     if (e->kind == ProcessEvent::END_OF_LOG) return;
-    auto parsed = tryParseJson(event.data);
+    auto parsed = tryParseJson(toValidUtf8(event.data));
     KJ_IF_MAYBE (json, parsed) {
       auto says = [&](kj::StringPtr name) { return getInt(*json, name).orDefault(-1) == e->value; };
       if (e->kind == ProcessEvent::EXITED) require(says("exit_code"), "an exit code is the one that was sent");
-      if (e->kind == ProcessEvent::SIGNALED) require(says("signal"), "a signal is the one that was sent");
+      if (e->kind == ProcessEvent::SIGNALED) {
+        // Out of memory is death by SIGKILL.
+        bool killed = e->value == 9 && getBool(*json, "oom_killed").orDefault(false);
+        require(killed || says("signal"), "a signal is the one that was sent");
+      }
       if (e->kind == ProcessEvent::STARTED) require(says("pid") && e->value > 0, "a pid is the one that was sent");
     } else {
       require(false, "only JSON says something about a process");

@@ -12,7 +12,8 @@ file(GLOB fuzz_subjects CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/bridge/tensorlake/event-*.c++
   ${CMAKE_SOURCE_DIR}/bridge/tensorlake/*message*.c++
   ${CMAKE_SOURCE_DIR}/bridge/sandbox/command-script*.c++
-  ${localcloud}/*-record.c++ ${localcloud}/http-reply.c++ ${localcloud}/wire-*.c++ ${localcloud}/hardening.c++
+  ${localcloud}/record-files.c++ ${localcloud}/*-record.c++ ${localcloud}/*-format.c++ ${localcloud}/*-policy.c++
+  ${localcloud}/*-access.c++ ${localcloud}/address-*.c++ ${localcloud}/http-reply.c++ ${localcloud}/hardening.c++
   ${localcloud}/daemon/output-log.c++ ${localcloud}/daemon/requests.c++ ${localcloud}/daemon/spawn.c++)
 # fuzz.c++ has a quiet log of its own.
 list(FILTER fuzz_subjects EXCLUDE REGEX "/base/log[^/]*\\.c\\+\\+$")

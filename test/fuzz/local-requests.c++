@@ -27,7 +27,7 @@ void checkRefusal(const Refusal& refusal) {
 
 // A create body that is accepted is told again as the client that made it would read it.
 void checkCreated(SandboxRecord record) {
-  record.id = newSandboxId();
+  record.id = newId();
   record.createdAt = 1;
   requireText(record.name);
   requireText(record.image);

@@ -126,8 +126,9 @@ void readOwn(fuzz::Bytes bytes) {
         break;
       }
     }
+    stream->end().wait(fuzz::waitScope());
   }
-  require(socket.sent.size() == texts.size(), "each message is one frame");
+  require(socket.sent.size() <= texts.size(), "a message is not spread over frames");
 
   FrameSocket apart, together;
   kj::Vector<kj::byte> all;
