@@ -49,21 +49,26 @@ export function moreThan(before, after) {
   return lines;
 }
 
-/** Processes that stand in a mount below this directory: all that run in its sandboxes. */
-export function processesIn(directory) {
-  return readdirSync("/proc").filter((pid) => /^\d+$/.test(pid)).filter((pid) =>
-    attempt(() => readFileSync(`/proc/${pid}/mountinfo`, "utf8"), "").includes(directory))
+/** Processes of the sandboxes kept here: each sandbox's first holds its lock, and the others are in its PID namespace. */
+export function processesIn(directory, servers) {
+  const pids = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && !servers.includes(Number(pid)));
+  const namespaceOf = (pid) => attempt(() => readlinkSync(`/proc/${pid}/ns/pid`), "");
+  const own = namespaceOf("self");
+  const firsts = pids.filter((pid) => attempt(() => readdirSync(`/proc/${pid}/fd`), []).some((fd) =>
+    attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`), "").startsWith(`${directory}/`)));
+  const namespaces = new Set(firsts.map(namespaceOf).filter((namespace) => namespace && namespace !== own));
+  return pids.filter((pid) => firsts.includes(pid) || namespaces.has(namespaceOf(pid)))
     .map((pid) => `${pid} ${attempt(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"), "").replaceAll("\0", " ").trim()}`);
 }
 
-/** Sandboxes' control groups of anybody on this machine that hold no process. */
-export function emptyGroups(folder = "/sys/fs/cgroup", found = new Set(), depth = 0) {
+/** Sandboxes' control groups of anybody on this machine: all, or those that hold no process. */
+export function groups(onlyEmpty, folder = "/sys/fs/cgroup", found = new Set(), depth = 0) {
   for (const entry of attempt(() => readdirSync(folder, { withFileTypes: true }), [])) {
     if (!entry.isDirectory() || depth > 6) continue;
     const path = join(folder, entry.name);
     if (entry.name.startsWith("sandbridge-") &&
-        attempt(() => readFileSync(join(path, "cgroup.procs"), "utf8"), "gone") === "") found.add(path);
-    emptyGroups(path, found, depth + 1);
+        (!onlyEmpty || attempt(() => readFileSync(join(path, "cgroup.procs"), "utf8"), "gone") === "")) found.add(path);
+    groups(onlyEmpty, path, found, depth + 1);
   }
   return found;
 }

@@ -1,7 +1,7 @@
 // See run.sh.
 
 import { parseArgs } from "node:util";
-import { emptyGroups, filesLeft, holdings, moreThan, processesIn, temporaryFiles } from "./leaks.mjs";
+import { filesLeft, groups, holdings, moreThan, processesIn, temporaryFiles } from "./leaks.mjs";
 import { World } from "./servers.mjs";
 import { Session, generator } from "./session.mjs";
 
@@ -78,7 +78,7 @@ function longest() {
 }
 
 async function soak() {
-  const groups = emptyGroups();
+  const groupsBefore = groups(false);
   const temporary = temporaryFiles();
   const seed = generator(`${SEED}`).below(1e6);
   let starts = 0;
@@ -103,7 +103,7 @@ async function soak() {
   const watcher = setInterval(() => {
     if (!world.bridge.alive || !world.cloud.alive) return;
     try {
-      seenProcesses = Math.max(seenProcesses, processesIn(world.files).length);
+      seenProcesses = Math.max(seenProcesses, processesIn(world.files, [world.bridge.pid, world.cloud.pid]).length);
       const { residentKiB, connections } = holdings(world.bridge.pid);
       peak = Math.max(peak, residentKiB);
       if (middle === 0 && Date.now() - began > SECONDS * 750) middle = residentKiB;
@@ -148,9 +148,9 @@ async function soak() {
   const left = (what, rest) => rest.forEach((one) => problem(`left: ${what}: ${one}`));
   left("sandbox", (await settled(() => retry(async () => (await world.sandboxes()).filter((s) => s.status !== "terminated"))))
     .map((s) => `${s.name} ${s.status}`));
-  left("process in a sandbox", await settled(() => processesIn(world.files)));
+  left("process in a sandbox", await settled(() => processesIn(world.files, [world.bridge.pid, world.cloud.pid])));
   left("file", await settled(() => filesLeft(world.files).filter((name) => !name.startsWith("sandboxes/"))));
-  left("control group", await settled(() => [...emptyGroups()].filter((group) => !groups.has(group)), 5000));
+  left("control group", await settled(() => [...groups(true)].filter((group) => !groupsBefore.has(group)), 5000));
   for (const which of ["bridge", "cloud"]) {
     left(which, await settled(() => moreThan(fresh[which], holdings(world[which].pid))));
   }
