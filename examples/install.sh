@@ -12,7 +12,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(clang-16 libclang-rt-16-dev cmake ninja-build ccache capnproto libcapnp-dev libcurl4-openssl-dev
-  libssl-dev rapidjson-dev catch2 zlib1g-dev pkg-config)
+  libssl-dev rapidjson-dev catch2 zlib1g-dev pkg-config musl-dev)
 run_packages=(ca-certificates git curl ripgrep slirp4netns uidmap)
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }

@@ -3,6 +3,7 @@
 // chance.
 
 #include "base/coroutine.h"
+#include "sandbox/helper.h"
 #include "tensorlake/client.h"
 
 #include <kj/refcount.h>
@@ -15,6 +16,7 @@ class SandboxUse {
   virtual ~SandboxUse() noexcept(false) {}
 
   virtual tensorlake::DataPlane& plane() = 0;
+  virtual HelperState& helper() = 0;
   virtual kj::Own<SandboxUse> addRef() = 0;
 };
 

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "sandbox/command-arguments.h"
+#include "tools/shell-argv.h"
 
 #include <kj/encoding.h>
 
@@ -14,16 +16,12 @@ namespace {
 using tensorlake::ProcessEvent;
 using tensorlake::ProcessRequest;
 
-// The kernel's limit for one argument (MAX_ARG_STRLEN), with its NUL.
-constexpr size_t MAX_ARGUMENT = 128u << 10;
-// Well below the 2 MiB that Linux gives to all arguments together.
-constexpr size_t MAX_ARGUMENTS = 1u << 20;
 constexpr size_t MAX_COMPLAINT = 2000;
 // An exit code or a signal's number.
 constexpr uint64_t MAX_STATUS = 255;
 
 // $1 merge|split, $2 keep|null (standard input), $3 working directory, $4 directory to make or
-// empty, $5 perl program or empty, $6 number of NAME=VALUE that follow; then the command
+// empty, $5 number of NAME=VALUE that follow; then the command
 constexpr kj::StringPtr COMMAND_SCRIPT = R"sh(
 merge=$1 input=$2 dir=$3
 [ -z "$4" ] || [ -d "$4" ] || mkdir -p "$4" 2>/dev/null
@@ -32,10 +30,7 @@ if ! cd "$dir" 2>/dev/null; then
   else echo 'w missing'; fi
   exit 0
 fi
-if [ -n "$5" ] && command -v perl >/dev/null 2>&1; then
-  perl=$5; shift 5; exec perl -e "$perl" -- "$merge" "$input" "$@"
-fi
-n=$6; shift 6
+n=$5; shift 5
 [ "$n" -eq 0 ] || set -- env "$@"
 if base64 -w0 </dev/null >/dev/null 2>&1; then
   encode() { base64 -w0; }
@@ -71,57 +66,6 @@ fi
 set -- $s
 printf 'x %s\n' "$1"
 )sh"_kj;
-
-// The same with one process for everything; tells a signal from an exit code above 128.
-constexpr kj::StringPtr COMMAND_PERL = R"perl(
-sub base64 {
-  my $r = pack "u", $_[0]; $r =~ s/^.//mg; $r =~ tr/\n//d; $r =~ tr|` -_|AA-Za-z0-9+/|;
-  my $p = (3 - length($_[0]) % 3) % 3; substr($r, -$p) = "=" x $p if $p; $r;
-}
-my ($merge, $input, $n) = splice @ARGV, 0, 3; my (%e, %w, %t);
-for (1 .. $n) { my ($k, $v) = split /=/, shift @ARGV, 2; $e{$k} = $v }
-for my $k (1, 2) {
-  next if $k == 2 && $merge eq "merge";
-  pipe my $r, $w{$k} or die "pipe: $!"; $t{fileno $r} = [$r, $k, 0];
-}
-pipe my $sr, my $sw or die "pipe: $!";
-defined(my $waiter = fork) or die "fork: $!";
-if (!$waiter) {
-  defined(my $pid = fork) or die "fork: $!";
-  if (!$pid) {
-    setpgrp 0, 0; $ENV{$_} = $e{$_} for keys %e;
-    open STDIN, "<", "/dev/null" if $input ne "keep";
-    open STDERR, ">&", $w{2} || $w{1}; open STDOUT, ">&", $w{1};
-    exec { $ARGV[0] } @ARGV or do {
-      my $c = $! + 0 == 2 ? 127 : 126; print STDERR "$ARGV[0]: $!\n"; exit $c;
-    };
-  }
-  setpgrp $pid, 0; syswrite $sw, "p $pid\n"; close $_ for values %w;
-  open STDIN, "<", "/dev/null"; open $_, ">", "/dev/null" for *STDOUT, *STDERR;
-  waitpid $pid, 0; my $s = $?; kill TERM => -$pid if $s;
-  syswrite $sw, $s & 127 ? "k " . ($s & 127) . "\n" : "x " . ($s >> 8) . "\n"; exit 0;
-}
-close $_ for values %w, $sw;
-open STDIN, "<", "/dev/null"; $| = 1; select STDERR; $| = 1; select STDOUT;
-my $set = ""; vec($set, $_, 1) = 1 for keys %t, fileno $sr;
-my ($status, $more) = ("", 1 + keys %t);
-sysread $sr, my $head, 100; ($head, $status) = split /(?<=\n)/, $head, 2; print $head;
-while ($more) {
-  select(my $ready = $set, undef, undef, undef) > 0 or next;
-  if (vec $ready, fileno $sr, 1) {
-    my $k = sysread $sr, my $b, 100; $status .= $b;
-    if (!$k) { $more--; vec($set, fileno $sr, 1) = 0 }
-  }
-  for my $f (keys %t) {
-    next if !vec $ready, $f, 1;
-    my $s = $t{$f}; my $k = sysread $s->[0], my $b, 32768;
-    my $line = $k ? "d $s->[2] " . base64($b) . "\n" : "e $s->[2]\n"; $s->[2]++;
-    if (!$k) { $more--; vec($set, $f, 1) = 0 }
-    if ($s->[1] == 1) { print $line } else { print STDERR $line }
-  }
-}
-print $status;
-)perl"_kj;
 
 // $1 root  $2 script, then its arguments
 constexpr kj::StringPtr SCRIPT_SCRIPT = R"sh(
@@ -165,22 +109,6 @@ ProcessRequest shell(kj::StringPtr script, kj::Vector<kj::String> args) {
   return request;
 }
 
-void check(kj::StringPtr argument, kj::StringPtr what, size_t& total) {
-  if (argument.findFirst('\0') != nullptr) {
-    throwError(ErrorKind::INVALID_ARGUMENT, kj::str(what, " holds a NUL byte."));
-  }
-  if (!isValidUtf8(argument)) {
-    throwError(ErrorKind::INVALID_ARGUMENT, kj::str(what, " is not valid UTF-8."));
-  }
-  total += argument.size() + 1;
-  if (argument.size() >= MAX_ARGUMENT || total > MAX_ARGUMENTS) {
-    throwError(ErrorKind::INVALID_ARGUMENT, kj::str(what,
-                                                    " is too long: at most 128 KiB each and 1 MiB "
-                                                    "together are possible. Put long text into "
-                                                    "a file, or send it to standard input."));
-  }
-}
-
 // The number after the letter and the blank; none if it is not one.
 kj::Maybe<uint64_t> number(kj::StringPtr text, size_t from, size_t* end) {
   uint64_t value = 0;
@@ -193,37 +121,28 @@ kj::Maybe<uint64_t> number(kj::StringPtr text, size_t from, size_t* end) {
   return value;
 }
 
+bool isHex(kj::StringPtr text) {
+  for (char c : text) {
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 ProcessRequest commandRequest(const WorkspaceCommand& command, kj::StringPtr workdir,
-                              kj::StringPtr root, ScriptEngine engine) {
-  if (command.argv.size() == 0 || command.argv[0].size() == 0) {
-    throwError(ErrorKind::INVALID_ARGUMENT, "there is no command to run.");
-  }
+                              kj::StringPtr root) {
+  checkCommand(command, workdir);
   kj::Vector<kj::String> args;
   args.add(kj::str(command.mergeStderr ? "merge" : "split"));
   args.add(kj::str(command.keepStdin ? "keep" : "null"));
   args.add(kj::heapString(workdir));
   args.add(kj::heapString(workdir == root ? root : ""_kj));
-  args.add(kj::heapString(engine == ScriptEngine::BEST ? COMMAND_PERL : ""_kj));
   args.add(kj::str(command.environment.size()));
-  size_t total = 0;
-  check(workdir, "the working directory", total);
   for (auto& variable : command.environment) {
-    if (variable.name.size() == 0 || variable.name[0] == '-' ||
-        variable.name.findFirst('=') != nullptr) {
-      throwError(ErrorKind::INVALID_ARGUMENT,
-                 kj::str("\"", toValidUtf8(variable.name),
-                         "\" cannot be the name of an environment variable."));
-    }
-    auto assignment = kj::str(variable.name, "=", variable.value);
-    check(assignment, "an environment variable", total);
-    args.add(kj::mv(assignment));
+    args.add(kj::str(variable.name, "=", variable.value));
   }
-  for (auto& arg : command.argv) {
-    check(arg, "an argument of the command", total);
-    args.add(kj::heapString(arg));
-  }
+  for (auto& arg : shellArgv(command)) args.add(kj::mv(arg));
   auto request = shell(COMMAND_SCRIPT, kj::mv(args));
   request.pipeStdin = command.keepStdin;
   return request;
@@ -232,20 +151,14 @@ ProcessRequest commandRequest(const WorkspaceCommand& command, kj::StringPtr wor
 ProcessRequest scriptRequest(kj::StringPtr script, kj::ArrayPtr<const kj::String> scriptArgs,
                              kj::StringPtr root) {
   kj::Vector<kj::String> args;
-  size_t total = 0;
   args.add(kj::heapString(root));
-  check(script, "the script", total);
   args.add(kj::heapString(script));
-  for (auto& arg : scriptArgs) {
-    check(arg, "an argument of the script", total);
-    args.add(kj::heapString(arg));
-  }
+  for (auto& arg : scriptArgs) args.add(kj::heapString(arg));
   return shell(SCRIPT_SCRIPT, kj::mv(args));
 }
 
 ProcessRequest signalRequest(uint32_t group, int number) {
-  if (number < 1 || number > 64)
-    throwError(ErrorKind::INVALID_ARGUMENT, kj::str(number, " is not a signal."));
+  checkSignal(number);
   kj::Vector<kj::String> args;
   args.add(kj::str(group));
   args.add(kj::str(number));
@@ -287,6 +200,7 @@ CommandOutput::Step CommandOutput::take(const ProcessEvent& event) {
             "part of the command's output was garbled on its way; the command may have ended.");
       }
       ++stream.next;
+      stream.bytes += bytes.size();
       step.kind = isError ? STDERR : STDOUT;
       step.bytes = kj::mv(bytes);
       return step;
@@ -294,8 +208,13 @@ CommandOutput::Step CommandOutput::take(const ProcessEvent& event) {
   } else if (!isError && tag == 'p') {
     KJ_IF_MAYBE (n, number(line, 2, &end)) {
       // 0 and 1 would name other groups than the command's own.
+      // Told again to who asks again.
+      if (pid != 0) return step;
       if (*n > 1 && *n <= 0x7fffffff) {
         pid = static_cast<uint32_t>(*n);
+        if (line.size() == end + 17 && isHex(line.slice(end + 1))) {
+          keeperNumber = kj::heapString(line.slice(end + 1));
+        }
         step.kind = STARTED;
         return step;
       }
@@ -315,11 +234,24 @@ CommandOutput::Step CommandOutput::take(const ProcessEvent& event) {
       return step;
     }
   }
+  if (!isError && line.size() == 1) {
+    switch (line[0]) {
+      case 'n': step.kind = NO_KEEPER; return step;
+      case 'r': step.kind = NOT_KEPT; return step;
+      case 'f': step.kind = NOT_STARTED; return step;
+      case 'l': step.kind = KEEPER_DIED; return step;
+    }
+  }
   if (said.size() < MAX_COMPLAINT) {
     auto head = line.slice(0, kj::min(line.size(), MAX_COMPLAINT));
     said = toValidUtf8(kj::str(said, said.size() > 0 ? " " : "", head));
   }
   return step;
+}
+
+kj::Maybe<kj::StringPtr> CommandOutput::keeper() const {
+  if (keeperNumber.size() == 0) return nullptr;
+  return kj::StringPtr(keeperNumber);
 }
 
 kj::Maybe<ExitStatus> CommandOutput::status() const {

@@ -1,28 +1,31 @@
 #pragma once
 // How a command crosses TensorLake's process API, which carries lines of UTF-8 text, loses trailing
-// newlines, and closes the pipe of a program that prints anything else. A small shell script (perl
-// does the work where the image has it; both say the same) runs the command in a process group of
-// its own and prints its output, as it comes, as lines:
+// newlines, and closes the pipe of a program that prints anything else. The helper (helper/main.c++)
+// runs the command in a process group of its own and prints its output, as it comes, as lines:
 //
-//   p PID       first, on stdout: the process group
+//   p PID [K]   first, on stdout: the process group, and the number of the keeper
 //   w WORD      instead of all else: the working directory is missing, a file, or denied
 //   d N BASE64  the next bytes of the stream on which the line stands; N counts from 0
 //   e N         the end of that stream, after N lines
 //   x CODE      last, on stdout: the command's exit code; or k SIGNAL
+//   n, r, f, l  instead of all else, or, for l, at any time: see helper/run.h
+//
+// Where an image cannot run the helper, a shell script says the same, slower. It cannot tell a
+// signal from an exit code above 128, nor be asked again, and what a command leaves in the
+// background ends with it where TensorLake ends all that a run has started.
 //
 // Hostile text travels as arguments, never as script text.
 
+#include "sandbox/helper-requests.h"
 #include "tensorlake/client.h"
 #include "tools/workspace.h"
 
 namespace sandbridge {
 
-enum class ScriptEngine { BEST, SHELL_ONLY };
-
 // Throws INVALID_ARGUMENT for what cannot be an argument list. `workdir` is absolute; when it is
 // `root` it is made if need be.
 tensorlake::ProcessRequest commandRequest(const WorkspaceCommand& command, kj::StringPtr workdir,
-                                          kj::StringPtr root, ScriptEngine engine);
+                                          kj::StringPtr root);
 
 // Runs a script in `root` with its standard output and error in base64, any number of lines, and as
 // the last line of stdout `x CODE`, or `x fail` when base64 itself failed.
@@ -37,7 +40,18 @@ tensorlake::ProcessRequest endRequest(uint32_t group);
 // Turns the lines back into bytes.
 class CommandOutput {
  public:
-  enum Kind { NOTHING, STARTED, NO_WORKDIR, STDOUT, STDERR, ENDED };
+  enum Kind {
+    NOTHING,
+    STARTED,
+    NO_WORKDIR,
+    STDOUT,
+    STDERR,
+    ENDED,
+    NO_KEEPER,    // n
+    NOT_KEPT,     // r
+    NOT_STARTED,  // f
+    KEEPER_DIED,  // l
+  };
   struct Step {
     Kind kind = NOTHING;
     kj::Array<kj::byte> bytes;  // STDOUT, STDERR
@@ -50,6 +64,11 @@ class CommandOutput {
   Step take(const tensorlake::ProcessEvent& event);
 
   uint32_t group() const { return pid; }
+  // The number of the keeper; none from a script.
+  kj::Maybe<kj::StringPtr> keeper() const;
+  // What comes next, for a repeated request.
+  OutputPosition outPosition() const { return {out.next, out.bytes}; }
+  OutputPosition errPosition() const { return {err.next, err.bytes}; }
   // Whether everything has come: both streams to their ends, and the status.
   bool complete() const { return ended && (out.ended) && (merged || err.ended); }
   kj::Maybe<ExitStatus> status() const;
@@ -59,6 +78,7 @@ class CommandOutput {
  private:
   struct Stream {
     uint64_t next = 0;
+    uint64_t bytes = 0;
     bool ended = false;
   };
 
@@ -68,6 +88,7 @@ class CommandOutput {
   ExitStatus exit;
   Stream out, err;
   kj::String said;
+  kj::String keeperNumber;
 };
 
 }  // namespace sandbridge

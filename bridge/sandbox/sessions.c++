@@ -41,10 +41,11 @@ class Registry {
 
 // One sandbox as it was reached once.
 struct Route : public kj::Refcounted {
-  Route(Sandbox sandbox, kj::Own<tensorlake::DataPlane> plane)
-      : sandbox(kj::mv(sandbox)), plane(kj::mv(plane)) {}
+  Route(Sandbox sandbox, kj::Own<tensorlake::DataPlane> plane, bool isNew)
+      : sandbox(kj::mv(sandbox)), plane(kj::mv(plane)), helper(this->sandbox.id, isNew) {}
   Sandbox sandbox;
   kj::Own<tensorlake::DataPlane> plane;
+  HelperState helper;
 };
 
 class SessionImpl final : public Session, public SandboxAccess {
@@ -204,6 +205,7 @@ class SessionImpl final : public Session, public SandboxAccess {
    public:
     Use(kj::Own<Lease> lease, kj::Own<Route> route) : lease(kj::mv(lease)), route(kj::mv(route)) {}
     tensorlake::DataPlane& plane() override { return *route->plane; }
+    HelperState& helper() override { return route->helper; }
     kj::Own<SandboxUse> addRef() override {
       return kj::heap<Use>(kj::addRef(*lease), kj::addRef(*route));
     }
@@ -251,10 +253,10 @@ class SessionImpl final : public Session, public SandboxAccess {
                   "The session's sandbox has ended, and the files in it are lost.");
   }
 
-  void connect(Sandbox sandbox) {
+  void connect(Sandbox sandbox, bool isNew = false) {
     auto plane = registry.client().connect(sandbox);
     knownId = kj::heapString(sandbox.id);
-    route = kj::refcounted<Route>(kj::mv(sandbox), kj::mv(plane));
+    route = kj::refcounted<Route>(kj::mv(sandbox), kj::mv(plane), isNew);
   }
 
   // Shared by all calls that race for the sandbox; a failure is forgotten, so that the next call
@@ -307,7 +309,7 @@ class SessionImpl final : public Session, public SandboxAccess {
       }
       auto created = co_await client.create(request());
       if (isOver(created.status) || created.status == wire::SUSPENDED) continue;
-      connect(kj::mv(created));
+      connect(kj::mv(created), true);
       registry.emit(id, SessionEventKind::CREATED, "A new sandbox was made for the session.");
       co_return;
     }

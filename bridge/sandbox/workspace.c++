@@ -3,10 +3,12 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "base/json.h"
-#include "sandbox/process.h"
+#include "sandbox/command-arguments.h"
+#include "sandbox/command-script.h"
 
 #include <kj/encoding.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 namespace sandbridge {
@@ -107,7 +109,7 @@ class LeasedInput final : public kj::AsyncInputStream {
   bool ended = false;
 };
 
-// A script whose caller has gone is killed; one that has been told to finish is left alone.
+// Kills a script whose caller has gone.
 class ScriptRun {
  public:
   ScriptRun(SandboxAccess& access, SandboxUse& use) : access(access), use(use.addRef()) {}
@@ -130,9 +132,48 @@ class ScriptRun {
   kj::Own<SandboxUse> use;
 };
 
+// What a script prints.
+class Capture final : public OutputReceiver {
+ public:
+  explicit Capture(size_t limit) : limit(limit) {}
+
+  kj::Promise<void> stdoutChunk(kj::ArrayPtr<const kj::byte> bytes) override {
+    addOutput(bytes);
+    return kj::READY_NOW;
+  }
+  kj::Promise<void> stderrChunk(kj::ArrayPtr<const kj::byte> bytes) override {
+    addError(bytes);
+    return kj::READY_NOW;
+  }
+
+  void addOutput(kj::ArrayPtr<const kj::byte> bytes) {
+    if (out.size() + bytes.size() > limit) {
+      throwError(ErrorKind::FAILED,
+                 kj::str("the output of a script is longer than ", limit, " bytes."));
+    }
+    out.addAll(bytes);
+  }
+  void addError(kj::ArrayPtr<const kj::byte> bytes) {
+    err.addAll(bytes.slice(0, kj::min(bytes.size(), MAX_ERROR_OUTPUT - err.size())));
+  }
+  kj::ArrayPtr<const char> errorOutput() { return err.asPtr().asChars(); }
+
+  Workspace::Captured finish(ExitStatus status) {
+    Workspace::Captured captured;
+    captured.status = status;
+    captured.output = out.releaseAsArray();
+    captured.errorOutput = err.releaseAsArray();
+    return captured;
+  }
+
+ private:
+  size_t limit;
+  kj::Vector<kj::byte> out, err;
+};
+
 class SandboxWorkspace final : public Workspace {
  public:
-  SandboxWorkspace(SandboxAccess& access, ScriptEngine engine) : access(access), engine(engine) {}
+  SandboxWorkspace(SandboxAccess& access, Engine engine) : access(access), engine(engine) {}
 
   kj::StringPtr root() override { return ROOT; }
 
@@ -140,14 +181,19 @@ class SandboxWorkspace final : public Workspace {
                                                OutputReceiver& output) override {
     return kj::evalNow([&]() {
       auto workdir = resolvePath(ROOT, command.workdir);
-      return startProcess(access, kj::mv(command), kj::mv(workdir), ROOT, engine, output);
+      return startProcess(access, kj::mv(command), kj::mv(workdir), ROOT, engine, false, output)
+          .then([](kj::Maybe<kj::Own<WorkspaceProcess>>&& process) {
+            return kj::mv(KJ_ASSERT_NONNULL(process));
+          });
     });
   }
 
   kj::Promise<Captured> runScript(kj::StringPtr script, kj::Array<kj::String> args,
                                   size_t limit) override {
     return kj::evalNow([&]() {
-      scriptRequest(script, args, ROOT);  // what is wrong with the arguments is told at once
+      size_t total = 0;
+      checkArgument(script, "the script", total);
+      for (auto& arg : args) checkArgument(arg, "an argument of the script", total);
       return access.cuts().wrap(script_(kj::heapString(script), kj::mv(args), limit, true));
     });
   }
@@ -166,18 +212,36 @@ class SandboxWorkspace final : public Workspace {
 
  private:
   SandboxAccess& access;
-  ScriptEngine engine;
+  Engine engine;
 
+  // `killable`: a script whose caller has gone is killed; else it is left to finish.
   kj::Promise<Captured> script_(kj::String script, kj::Array<kj::String> args, size_t limit,
                                 bool killable) {
+    auto late = access.timer().afterDelay(SCRIPT_TIMEOUT).then([]() -> kj::Promise<Captured> {
+      return makeError(ErrorKind::INTERRUPTED, kj::str("a script in the sandbox did not end within ",
+                                                       SCRIPT_TIMEOUT / kj::SECONDS, " s."));
+    });
+    co_return co_await scriptByAny(kj::mv(script), kj::mv(args), limit, killable)
+        .exclusiveJoin(kj::mv(late));
+  }
+
+  kj::Promise<Captured> scriptByAny(kj::String script, kj::Array<kj::String> args, size_t limit,
+                                    bool killable) {
+    if (engine != Engine::SHELL_ONLY) {
+      WorkspaceCommand command;
+      kj::Vector<kj::String> argv(args.size() + 4);
+      for (auto word : {"sh", "-c"}) argv.add(kj::str(word));
+      argv.add(kj::str(script));
+      argv.add(kj::str("sh"));
+      for (auto& arg : args) argv.add(kj::str(arg));
+      command.argv = argv.releaseAsArray();
+      Capture capture(limit);
+      auto process = co_await startProcess(access, kj::mv(command), kj::heapString(ROOT), ROOT,
+                                           Engine::HELPER_ONLY, !killable, capture);
+      KJ_IF_MAYBE (p, process) co_return capture.finish(co_await (*p)->wait());
+    }
     co_return co_await withSandbox(access, [&, limit, killable](SandboxUse& use) {
-      return runOnce(use, script, args, limit, killable)
-          .exclusiveJoin(
-              access.timer().afterDelay(SCRIPT_TIMEOUT).then([]() -> kj::Promise<Captured> {
-                return makeError(ErrorKind::INTERRUPTED,
-                                 kj::str("a script in the sandbox did not end within ",
-                                         SCRIPT_TIMEOUT / kj::SECONDS, " s."));
-              }));
+      return runOnce(use, script, args, limit, killable);
     });
   }
 
@@ -185,8 +249,8 @@ class SandboxWorkspace final : public Workspace {
                                 kj::ArrayPtr<const kj::String> args, size_t limit, bool killable) {
     ScriptRun run(access, use);
     auto events = co_await use.plane().run(scriptRequest(script, args, ROOT));
-    kj::Vector<kj::byte> out, err;
-    kj::Maybe<kj::String> end;
+    Capture capture(limit);
+    kj::String status = kj::str("none");
     for (;;) {
       auto next = co_await events->next();
       if (next == nullptr) break;
@@ -195,41 +259,30 @@ class SandboxWorkspace final : public Workspace {
         if (killable) run.pid = event.value;
       } else if (event.kind == ProcessEvent::STDOUT_LINE) {
         if (event.line.startsWith("x ")) {
-          end = kj::heapString(event.line.slice(2));
+          status = kj::heapString(event.line.slice(2));
           continue;
         }
         auto bytes = kj::decodeBase64(event.line.asArray());
         if (bytes.hadErrors)
           throwError(ErrorKind::INTERRUPTED, "the output of a script was garbled on its way.");
-        out.addAll(bytes);
-        if (out.size() > limit) {
-          throwError(ErrorKind::FAILED,
-                     kj::str("the output of a script is longer than ", limit, " bytes."));
-        }
-      } else if (event.kind == ProcessEvent::STDERR_LINE && err.size() < MAX_ERROR_OUTPUT) {
+        capture.addOutput(bytes);
+      } else if (event.kind == ProcessEvent::STDERR_LINE) {
         auto bytes = kj::decodeBase64(event.line.asArray());
         if (bytes.hadErrors) {
-          err.addAll(event.line.asBytes());
-          err.add('\n');
+          capture.addError(event.line.asBytes());
+          capture.addError("\n"_kj.asBytes());
         } else {
-          err.addAll(bytes);
+          capture.addError(bytes);
         }
       }
     }
     run.pid = 0;
-    if (err.size() > MAX_ERROR_OUTPUT) err.truncate(MAX_ERROR_OUTPUT);
-
-    kj::StringPtr status = "none";
-    KJ_IF_MAYBE (e, end) status = *e;
     if (status == "none" || status == "fail") {
       throwError(ErrorKind::FAILED, kj::str("the sandbox could not run a script to its end: ",
-                                            toValidUtf8(err.asPtr().asChars())));
+                                            toValidUtf8(capture.errorOutput())));
     }
-    Captured captured;
-    captured.status.value = static_cast<unsigned>(strtoul(status.cStr(), nullptr, 10));
-    captured.output = out.releaseAsArray();
-    captured.errorOutput = err.releaseAsArray();
-    co_return kj::mv(captured);
+    co_return capture.finish(
+        {ExitStatus::EXITED, static_cast<unsigned>(strtoul(status.cStr(), nullptr, 10))});
   }
 
   kj::Promise<kj::Own<kj::AsyncInputStream>> read(kj::String path) {
@@ -413,7 +466,7 @@ kj::String resolvePath(kj::StringPtr root, kj::StringPtr path) {
   return kj::heapString(result.asPtr());
 }
 
-kj::Own<Workspace> newSandboxWorkspace(SandboxAccess& access, ScriptEngine engine) {
+kj::Own<Workspace> newSandboxWorkspace(SandboxAccess& access, Engine engine) {
   return kj::heap<SandboxWorkspace>(access, engine);
 }
 

@@ -2,14 +2,14 @@
 // A Workspace over a TensorLake sandbox.
 
 #include "sandbox/access.h"
-#include "sandbox/command-script.h"
+#include "sandbox/process.h"
 #include "tools/workspace.h"
 
 namespace sandbridge {
 
 // `access` must outlive the workspace and its promises.
 kj::Own<Workspace> newSandboxWorkspace(SandboxAccess& access,
-                                       ScriptEngine engine = ScriptEngine::BEST);
+                                       Engine engine = Engine::BEST);
 
 // `path` on `root`, without `.`, `..` and doubled slashes: TensorLake refuses `..`. Throws
 // INVALID_ARGUMENT for a NUL, for what is not UTF-8, and for paths over 4096 bytes.

@@ -9,50 +9,9 @@ namespace sandbridge {
 
 namespace {
 
-// Runs $1 in bash (sh where there is none), both outputs through one pipe. A copy goes to file $2,
-// which stays if it has more than $3 lines or $4 bytes; it grows to $5 blocks of 512 bytes at most.
-// The copying tee outlives the signals that end the command, so what it prints while dying is not
-// lost. If the copy is incomplete, $6 is printed at the end. After a command that failed, what it
-// left in the background is ended, as OpenCode does. Copies last for seven days.
-constexpr kj::StringPtr SCRIPT = R"sh(
-command=$1 file=$2 lines=$3 bytes=$4 blocks=$5 notice=$6
-shell=/bin/bash
-[ -x "$shell" ] || shell=$(command -v bash) || shell=/bin/sh
-[ -d "${file%/*}" ] || (umask 077 && mkdir -p "${file%/*}") 2>/dev/null
-exec 4>&1
-status=$( {
-  {
-    exec 2>/dev/null  # where sh says that a signal ended the command
-    (exec "$shell" -c "$command" </dev/null 2>&1 3>&- 4>&-)
-    echo $? >&3
-  } |
-  (
-    trap '' TERM INT HUP XFSZ
-    umask 077
-    ulimit -f "$blocks" 2>/dev/null
-    tee -- "$file" 2>/dev/null 3>&- || printf '%s' "$notice"
-  ) >&4 4>&-
-} 3>&1 )
-exec 4>&-
-if [ -f "$file" ]; then
-  set -- $(wc -lc <"$file")
-  if [ "$1" -le "$lines" ] && [ "$2" -le "$bytes" ]; then rm -f -- "$file"
-  else find "${file%/*}" -type f -mtime +7 -exec rm -f {} + 2>/dev/null
-  fi
-fi
-if [ "$status" != 0 ]; then
-  read -r stat </proc/$$/stat && set -- $stat
-  if [ "$5" = $$ ]; then
-    trap '' TERM
-    kill -TERM 0
-  fi
-fi
-exit "${status:-143}"
-)sh"_kj;
-
 constexpr kj::StringPtr OUTPUT_DIR = "/tmp/.sandbridge/output"_kj;
-// A command that prints without end must not fill the sandbox's disk: 256 MiB.
-constexpr unsigned OUTPUT_BLOCKS = 524288;
+// A command that prints without end must not fill the sandbox's disk.
+constexpr uint64_t MAX_COPY = 256u << 20;
 
 // A copy is kept if the answer might not have room for everything: a byte that is not UTF-8 takes three
 // there.
@@ -195,9 +154,9 @@ kj::Promise<ToolResult> runBash(ToolContext& context, Arguments arguments, ToolU
     auto notice =
         kj::str("\n[sandbridge ", id.slice(26), ": the copy of this output is incomplete]\n");
     WorkspaceCommand start;
-    start.argv = kj::arr(kj::str("/bin/sh"), kj::str("-c"), kj::str(SCRIPT), kj::str("sh"),
-                         toKj(command), kj::str(file), kj::str(COPY_LINES), kj::str(COPY_BYTES),
-                         kj::str(OUTPUT_BLOCKS), kj::str(notice));
+    start.argv = kj::arr(kj::str("bash"), kj::str("-c"), toKj(command));
+    start.inShell = true;
+    start.copy = OutputCopy{kj::str(file), COPY_LINES, COPY_BYTES, MAX_COPY, kj::str(notice)};
     start.workdir = toKj(workdir);
     start.environment = kj::arr(EnvironmentVariable{kj::str("OPENCODE"), kj::str("1")});
     start.timeout = timeout;

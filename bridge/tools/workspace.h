@@ -27,6 +27,16 @@ struct EnvironmentVariable {
   kj::String value;
 };
 
+// A file in the sandbox, of its user alone, that gets a copy of standard output once that has more
+// than `lines` lines or `bytes` bytes (at most 512 KiB). Old files beside it, of seven days and
+// more, are removed then.
+struct OutputCopy {
+  kj::String path;
+  uint64_t lines = 0, bytes = 0;
+  uint64_t limit = 0;  // of the file's size
+  kj::String notice;   // printed at the end of the output if the copy is incomplete
+};
+
 struct WorkspaceCommand {
   kj::Array<kj::String> argv;  // program and arguments, no shell; NUL bytes are refused
   kj::String workdir;          // empty: root()
@@ -34,6 +44,9 @@ struct WorkspaceCommand {
   kj::Maybe<kj::Duration> timeout;  // then the process group gets SIGTERM, and SIGKILL 3 s later
   bool mergeStderr = false;         // both streams through `stdoutChunk`, in the order written
   bool keepStdin = false;           // else standard input is at its end
+  // `argv` is {"bash", "-c", TEXT}: run by /bin/bash, else the bash in PATH, else /bin/sh.
+  bool inShell = false;
+  kj::Maybe<OutputCopy> copy;  // only with `inShell` and `mergeStderr`
 };
 
 // Takes a command's output as it comes: exact bytes, chunks of at most 64 KiB. The returned promise is the back-pressure.

@@ -1,8 +1,9 @@
-// Runs the command script with the shells of this machine, as a sandbox's daemon would, and checks
-// that what a command prints comes back byte by byte.
+// Runs commands by the helper and by the shells of this machine, as a sandbox's daemon would, and
+// checks that what a command prints comes back byte by byte.
 #include "sandbox/command-script.h"
 
 #include "base/error.h"
+#include "sandbox/helper-fixture.h"
 
 #include <kj/async-unix.h>
 #include <kj/debug.h>
@@ -20,6 +21,10 @@ using namespace sandbridge;
 using tensorlake::ProcessEvent;
 
 namespace {
+
+enum class Way { HELPER, SHELL };
+
+Way bothWays() { return GENERATE(Way::HELPER, Way::SHELL); }
 
 struct Result {
   uint32_t group = 0;
@@ -88,13 +93,21 @@ void runRequest(const tensorlake::ProcessRequest& request,
   CHECK(partial[1].size() == 0);
 }
 
-Result run(WorkspaceCommand command, ScriptEngine engine, kj::StringPtr workdir = "/tmp",
+tensorlake::ProcessRequest requestFor(const WorkspaceCommand& command, Way way,
+                                      kj::StringPtr workdir = "/tmp",
+                                      kj::StringPtr root = "/tmp") {
+  if (way == Way::SHELL) return commandRequest(command, workdir, root);
+  auto id = newOperationId();
+  return theHelper().adapt(helperRequest(command, workdir, root, HelperCall{id}));
+}
+
+Result run(WorkspaceCommand command, Way way, kj::StringPtr workdir = "/tmp",
            kj::StringPtr root = "/tmp", kj::StringPtr shell = nullptr) {
   Result result;
   CommandOutput output(command.mergeStderr);
   kj::Vector<char> out, err;
   runRequest(
-      commandRequest(command, workdir, root, engine),
+      requestFor(command, way, workdir, root),
       [&](const ProcessEvent& event) {
         auto step = output.take(event);
         if (step.kind == CommandOutput::STDOUT) out.addAll(step.bytes.asChars());
@@ -128,10 +141,10 @@ void checkExit(const Result& result, ExitStatus::Kind kind, unsigned value) {
 }  // namespace
 
 TEST_CASE("a command's output comes back byte by byte, whatever bytes it is") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
+  auto way = bothWays();
   for (bool merge : {false, true}) {
     auto result =
-        run(shellCommand("printf 'a\\0b\\377\\r\\n\\n\\n'; printf 'no newline'", merge), engine);
+        run(shellCommand("printf 'a\\0b\\377\\r\\n\\n\\n'; printf 'no newline'", merge), way);
     checkExit(result, ExitStatus::EXITED, 0);
     CHECK(result.out == kj::StringPtr("a\0b\377\r\n\n\nno newline", 18));
     CHECK(result.err == "");
@@ -139,9 +152,9 @@ TEST_CASE("a command's output comes back byte by byte, whatever bytes it is") {
 }
 
 TEST_CASE("every length around the chunk size survives") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
+  auto way = bothWays();
   for (int size : {0, 1, 2, 3, 32767, 32768, 32769, 65536, 200001}) {
-    auto result = run(shellCommand(kj::str("yes 0123456789ab | head -c ", size), true), engine);
+    auto result = run(shellCommand(kj::str("yes 0123456789ab | head -c ", size), true), way);
     checkExit(result, ExitStatus::EXITED, 0);
     REQUIRE(result.out.size() == static_cast<size_t>(size));
     bool same = true;
@@ -152,18 +165,18 @@ TEST_CASE("every length around the chunk size survives") {
 }
 
 TEST_CASE("stdout and stderr stay apart unless they are merged") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
-  auto apart = run(shellCommand("echo out; echo err >&2; echo out2"), engine);
+  auto way = bothWays();
+  auto apart = run(shellCommand("echo out; echo err >&2; echo out2"), way);
   CHECK(apart.out == "out\nout2\n");
   CHECK(apart.err == "err\n");
-  auto merged = run(shellCommand("echo out; echo err >&2; echo out2", true), engine);
+  auto merged = run(shellCommand("echo out; echo err >&2; echo out2", true), way);
   CHECK(merged.out == "out\nerr\nout2\n");
 }
 
 TEST_CASE("large outputs on both streams at once do not mix") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
+  auto way = bothWays();
   auto result =
-      run(shellCommand("yes a | head -c 1000000 & yes b | head -c 1000000 >&2; wait"), engine);
+      run(shellCommand("yes a | head -c 1000000 & yes b | head -c 1000000 >&2; wait"), way);
   checkExit(result, ExitStatus::EXITED, 0);
   CHECK(result.out.size() == 1000000);
   CHECK(result.err.size() == 1000000);
@@ -172,24 +185,24 @@ TEST_CASE("large outputs on both streams at once do not mix") {
 }
 
 TEST_CASE("the exit code is the command's own") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
-  checkExit(run(shellCommand("exit 3"), engine), ExitStatus::EXITED, 3);
-  checkExit(run(shellCommand("exit 127", true), engine), ExitStatus::EXITED, 127);
+  auto way = bothWays();
+  checkExit(run(shellCommand("exit 3"), way), ExitStatus::EXITED, 3);
+  checkExit(run(shellCommand("exit 127", true), way), ExitStatus::EXITED, 127);
 }
 
 TEST_CASE(
     "a shell that is killed by a signal is reported at once, and nothing is added to its output") {
-  checkExit(run(shellCommand("echo a; kill -9 $$", true), ScriptEngine::BEST), ExitStatus::SIGNALED,
+  checkExit(run(shellCommand("echo a; kill -9 $$", true), Way::HELPER), ExitStatus::SIGNALED,
             9);
-  auto result = run(shellCommand("echo a; kill -9 $$", true), ScriptEngine::SHELL_ONLY);
+  auto result = run(shellCommand("echo a; kill -9 $$", true), Way::SHELL);
   checkExit(result, ExitStatus::EXITED, 137);
   CHECK(result.out == "a\n");
 }
 
 TEST_CASE("a command that kills its whole process group still has its end reported") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
+  auto way = bothWays();
   for (kj::StringPtr name : {"TERM"_kj, "KILL"_kj, "INT"_kj}) {
-    auto result = run(shellCommand(kj::str("echo a; kill -", name, " 0; sleep 60"), true), engine);
+    auto result = run(shellCommand(kj::str("echo a; kill -", name, " 0; sleep 60"), true), way);
     CHECK(result.complete);
     CHECK(result.out == "a\n");
     unsigned number = name == "TERM" ? 15 : name == "KILL" ? 9 : 2;
@@ -198,8 +211,8 @@ TEST_CASE("a command that kills its whole process group still has its end report
 }
 
 TEST_CASE("the end waits for background processes that hold the output") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
-  auto result = run(shellCommand("(sleep 0.3; echo late) & echo early", true), engine);
+  auto way = bothWays();
+  auto result = run(shellCommand("(sleep 0.3; echo late) & echo early", true), way);
   checkExit(result, ExitStatus::EXITED, 0);
   CHECK(result.out == "early\nlate\n");
 }
@@ -207,10 +220,10 @@ TEST_CASE("the end waits for background processes that hold the output") {
 TEST_CASE(
     "a background process that let go of the output lives on after success and is ended after "
     "failure") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
+  auto way = bothWays();
   int code = GENERATE(0, 1);
   auto result =
-      run(shellCommand(kj::str("sleep 60 >/dev/null 2>&1 & echo $!; exit ", code), true), engine);
+      run(shellCommand(kj::str("sleep 60 >/dev/null 2>&1 & echo $!; exit ", code), true), way);
   checkExit(result, ExitStatus::EXITED, code);
   pid_t background = atoi(result.out.cStr());
   REQUIRE(background > 1);
@@ -237,26 +250,30 @@ TEST_CASE(
 }
 
 TEST_CASE("the group in the first line is the command's own") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
-  auto result = run(shellCommand("ps -o pgid= -p $$ | tr -d ' \\n'", true), engine);
+  auto way = bothWays();
+  auto result = run(shellCommand("ps -o pgid= -p $$ | tr -d ' \\n'", true), way);
   CHECK(result.out == kj::str(result.group));
 }
 
 TEST_CASE(
     "ending the group ends children that ignore SIGTERM, and keeps what is printed while dying") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
+  auto way = bothWays();
   auto command = shellCommand(
       "trap 'echo dying' TERM; (trap '' TERM; exec sleep 60) & echo ready; "
       "while :; do wait; done",
       true);
   CommandOutput output(true);
   kj::Vector<char> out;
-  runRequest(commandRequest(command, "/tmp", "/tmp", engine), [&](const ProcessEvent& event) {
+  runRequest(requestFor(command, way), [&](const ProcessEvent& event) {
     auto step = output.take(event);
     if (step.kind != CommandOutput::STDOUT) return;
     bool first = out.size() == 0;
     out.addAll(step.bytes.asChars());
-    if (first) runRequest(endRequest(output.group()), [](const ProcessEvent&) {});
+    if (first) {
+      runRequest(way == Way::SHELL ? endRequest(output.group())
+                               : theHelper().adapt(helperEndRequest(output.group())),
+                 [](const ProcessEvent&) {});
+    }
   });
   CHECK(output.complete());
   CHECK(KJ_ASSERT_NONNULL(output.status()).shellCode() == 137);
@@ -264,12 +281,15 @@ TEST_CASE(
 }
 
 TEST_CASE("SIGINT reaches a command as in a terminal") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
+  auto way = bothWays();
   auto command = shellCommand("echo ready; exec sleep 60", true);
   CommandOutput output(true);
-  runRequest(commandRequest(command, "/tmp", "/tmp", engine), [&](const ProcessEvent& event) {
+  runRequest(requestFor(command, way), [&](const ProcessEvent& event) {
     if (output.take(event).kind == CommandOutput::STDOUT) {
-      runRequest(signalRequest(output.group(), SIGINT), [](const ProcessEvent&) {});
+      runRequest(way == Way::SHELL
+                     ? signalRequest(output.group(), SIGINT)
+                     : theHelper().adapt(helperSignalRequest(output.group(), SIGINT)),
+                 [](const ProcessEvent&) {});
     }
   });
   CHECK(output.complete());
@@ -277,7 +297,7 @@ TEST_CASE("SIGINT reaches a command as in a terminal") {
 }
 
 TEST_CASE("arguments and variables are data") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
+  auto way = bothWays();
   WorkspaceCommand command;
   command.argv =
       kj::arr(kj::str("sh"), kj::str("-c"), kj::str("printf '%s|' \"$ODD\" \"$PATH\" \"$@\""),
@@ -285,16 +305,16 @@ TEST_CASE("arguments and variables are data") {
               kj::str(""), kj::str("*"), kj::str("ä=b"));
   command.environment = kj::arr(EnvironmentVariable{kj::str("ODD"), kj::str("`id` $HOME;\n'")},
                                 EnvironmentVariable{kj::str("PATH"), kj::str("/bin:/usr/bin=1")});
-  auto result = run(kj::mv(command), engine);
+  auto result = run(kj::mv(command), way);
   checkExit(result, ExitStatus::EXITED, 0);
   CHECK(result.out == "`id` $HOME;\n'|/bin:/usr/bin=1|$(echo x)|-n|a'b\"c\nd\\||*|ä=b|");
 }
 
 TEST_CASE("a program that does not exist is exit code 127 with a text") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
+  auto way = bothWays();
   WorkspaceCommand command;
   command.argv = kj::arr(kj::str("no-such-program"));
-  auto result = run(kj::mv(command), engine);
+  auto result = run(kj::mv(command), way);
   checkExit(result, ExitStatus::EXITED, 127);
   CHECK(strstr(result.err.cStr(), "no-such-program") != nullptr);
 }
@@ -302,13 +322,13 @@ TEST_CASE("a program that does not exist is exit code 127 with a text") {
 TEST_CASE(
     "a missing working directory and a file in its place are told apart; the workspace itself is "
     "made") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
-  CHECK(run(shellCommand("true"), engine, "/tmp/no such dir '\"").workdir == "missing");
-  CHECK(run(shellCommand("true"), engine, "/etc/passwd").workdir == "file");
+  auto way = bothWays();
+  CHECK(run(shellCommand("true"), way, "/tmp/no such dir '\"").workdir == "missing");
+  CHECK(run(shellCommand("true"), way, "/etc/passwd").workdir == "file");
   char base[] = "/tmp/sandbridge-test-XXXXXX";
   REQUIRE(mkdtemp(base) != nullptr);
   auto root = kj::str(base, "/a b/root");
-  auto result = run(shellCommand("pwd"), engine, root, root);
+  auto result = run(shellCommand("pwd"), way, root, root);
   CHECK(result.out == kj::str(root, "\n"));
   rmdir(root.cStr());
   rmdir(kj::str(base, "/a b").cStr());
@@ -316,15 +336,16 @@ TEST_CASE(
 }
 
 TEST_CASE("standard input is at its end") {
-  auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
-  auto result = run(shellCommand("cat; echo end"), engine);
+  auto way = bothWays();
+  auto result = run(shellCommand("cat; echo end"), way);
   CHECK(result.out == "end\n");
 }
 
 TEST_CASE("what cannot be an argument list is refused before it is sent") {
   auto kind = [](WorkspaceCommand command) {
     try {
-      commandRequest(command, "/tmp", "/tmp", ScriptEngine::BEST);
+      commandRequest(command, "/tmp", "/tmp");
+      return ErrorKind::FAILED;
     } catch (kj::Exception& e) {
       return kindOf(e);
     }
@@ -380,9 +401,8 @@ TEST_CASE("a status that no process can have is not believed, and a complaint st
 
 TEST_CASE("the scripts work in every POSIX shell of this machine") {
   for (kj::StringPtr shell : {"dash"_kj, "bash"_kj}) {
-    auto engine = GENERATE(ScriptEngine::BEST, ScriptEngine::SHELL_ONLY);
-    auto result =
-        run(shellCommand("printf out; printf err >&2; exit 4"), engine, "/tmp", "/tmp", shell);
+    auto result = run(shellCommand("printf out; printf err >&2; exit 4"), Way::SHELL, "/tmp",
+                      "/tmp", shell);
     checkExit(result, ExitStatus::EXITED, 4);
     CHECK(result.out == "out");
     CHECK(result.err == "err");

@@ -3,6 +3,7 @@
 #include "base/coroutine.h"
 #include "base/error.h"
 #include "tools/paths.h"
+#include "tools/shell-argv.h"
 #include "tools/text.h"
 
 #include <fcntl.h>
@@ -198,7 +199,8 @@ kj::Promise<kj::Own<WorkspaceProcess>> DirectoryWorkspace::start(WorkspaceComman
   if (!fs::exists(cwd)) throwError(ErrorKind::NOT_FOUND, kj::str("no such directory"));
   if (!fs::is_directory(cwd)) throwError(ErrorKind::INVALID_ARGUMENT, kj::str("no directory"));
   std::vector<char*> argv;
-  for (auto& arg : command.argv) argv.push_back(const_cast<char*>(arg.cStr()));
+  auto words = shellArgv(command);
+  for (auto& arg : words) argv.push_back(const_cast<char*>(arg.cStr()));
   argv.push_back(nullptr);
   int out[2], err[2];
   KJ_SYSCALL(pipe2(out, O_CLOEXEC));
