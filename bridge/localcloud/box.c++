@@ -403,6 +403,9 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
   void taskFailed(kj::Exception&& e) override { logError("clearing up after a sandbox: ", textOf(e)); }
 
   kj::Promise<kj::Own<BoxImpl>> startBox(BoxSpec spec) {
+    if (spec.network.hasLists()) {
+      throwError(ErrorKind::FAILED, "lists of allowed and denied addresses are not enforced on this machine");
+    }
     auto folder = host->folderOf(spec.id);
     if (starting.count(spec.id.cStr()) > 0 || isLocked(folder)) {
       throwError(ErrorKind::INVALID_ARGUMENT, kj::str("sandbox ", spec.id, " is running already"));
