@@ -6,6 +6,7 @@
 #include "localcloud/box.h"
 #include "localcloud/control-plane.h"
 #include "localcloud/data-plane-proxy.h"
+#include "localcloud/ingress.h"
 #include "localcloud/shaping-service.h"
 #include "localcloud/tcp-tunnel.h"
 #include "net/http-server.h"
@@ -20,7 +21,6 @@ namespace {
 // An official client given any other address, such as [::1] or 127.0.0.2, takes it for none of its own and
 // sends its requests, key included, to production.
 constexpr kj::StringPtr LOOPBACK_HOSTS[] = {"127.0.0.1"_kj, "localhost"_kj};
-constexpr kj::StringPtr SANDBOX_DOMAIN = ".local"_kj;
 
 struct ListenAddress {
   kj::StringPtr host;
@@ -90,21 +90,33 @@ class Service final : public kj::HttpService {
   Service(kj::Timer& timer, Registry& registry, Pools& pools, Snapshots& snapshots, kj::StringPtr url,
           kj::String apiKey)
       : timer(timer), registry(registry), apiKey(kj::mv(apiKey)), origin(builder.add("Origin")),
+        fetchSite(builder.add("Sec-Fetch-Site")),
         authorization(builder.add("Authorization")), sandboxId(builder.add("X-Tensorlake-Sandbox-Id")),
-        patience(builder.add("X-Tensorlake-Request-Timeout-Ms")), proxy(builder, timer),
+        patience(builder.add("X-Tensorlake-Request-Timeout-Ms")), proxy(builder, timer), ingress(builder, timer, registry),
         table(builder.build()), control(registry, pools, snapshots, url) {}
 
   const kj::HttpHeaderTable& headerTable() { return *table; }
 
   kj::Promise<void> request(kj::HttpMethod method, kj::StringPtr url, const kj::HttpHeaders& headers,
                             kj::AsyncInputStream& body, Response& response) override {
-    // Web pages can reach loopback ports, directly or by a name that they point here. No API client sends an Origin.
-    if (headers.get(origin) != nullptr) {
+    auto host = hostNameOf(headers.get(kj::HttpHeaderId::HOST).orDefault(""));
+    auto sandboxLabel = sandboxLabelOf(host);
+    KJ_IF_MAYBE(label, sandboxLabel) {
+      auto target = ingress.find(*label);
+      KJ_IF_MAYBE(t, target) {
+        if (t->port != MANAGEMENT_PORT) {
+          return ingress.serve(*table, kj::mv(*t), isAuthorized(headers), apiKey.size() > 0 && isAuthorized(headers),
+                               method, url, headers, body, response);
+        }
+        *label = kj::heapString(t->sandbox->record().id);
+      }
+    }
+    // Web pages can reach loopback ports, directly or by a name that they point here. No API client sends an Origin, or what
+    // browsers say of a page's requests that have none.
+    if (headers.get(origin) != nullptr || headers.get(fetchSite).orDefault("none") != "none"_kj) {
       return replyError(response, *table, {403, "FORBIDDEN"_kj, kj::str("not for web pages")});
     }
-    auto host = hostNameOf(headers.get(kj::HttpHeaderId::HOST).orDefault(""));
-    bool toSandbox = host.endsWith(SANDBOX_DOMAIN);
-    if (!toSandbox && !isLoopback(host)) {
+    if (sandboxLabel == nullptr && !isLoopback(host)) {
       return replyError(response, *table, {403, "FORBIDDEN"_kj,
           kj::str("reach the local cloud as localhost, 127.0.0.1 or <sandbox>.local, not as ", quote(host))});
     }
@@ -113,9 +125,8 @@ class Service final : public kj::HttpService {
           kj::str("send the API key of the local cloud as Authorization: Bearer")});
     }
 
-    if (toSandbox) {
-      auto label = kj::heapString(host.slice(0, host.size() - SANDBOX_DOMAIN.size()));
-      return serveSandbox(label, method, url, headers, body, response);
+    KJ_IF_MAYBE(label, sandboxLabel) {
+      return serveSandbox(*label, method, url, headers, body, response);
     }
     KJ_IF_MAYBE(id, headers.get(sandboxId)) {
       return serveSandbox(*id, method, url, headers, body, response);
@@ -143,8 +154,9 @@ class Service final : public kj::HttpService {
   Registry& registry;
   kj::String apiKey;
   kj::HttpHeaderTable::Builder builder;
-  kj::HttpHeaderId origin, authorization, sandboxId, patience;
+  kj::HttpHeaderId origin, fetchSite, authorization, sandboxId, patience;
   DataPlaneProxy proxy;
+  Ingress ingress;
   kj::Own<kj::HttpHeaderTable> table;
   ControlPlane control;
 
@@ -163,15 +175,6 @@ class Service final : public kj::HttpService {
                                  const kj::HttpHeaders& headers, kj::AsyncInputStream& body,
                                  Response& response) {
     auto sandbox = registry.findAnywhere(label);
-    if (sandbox == nullptr) {
-      KJ_IF_MAYBE(hyphen, label.findFirst('-')) {
-        bool isPort = parseDecimal(label.slice(0, *hyphen), UINT16_MAX) != nullptr;
-        if (isPort && registry.findAnywhere(label.slice(*hyphen + 1)) != nullptr) {
-          return replyError(response, *table, {501, "NOT_IMPLEMENTED"_kj,
-              kj::str("local sandboxes do not have exposed ports")});
-        }
-      }
-    }
     KJ_IF_MAYBE(s, sandbox) {
       if (method == kj::HttpMethod::GET && isPath(url, TUNNEL_PATH)) {
         return serveTcpTunnel(timer, *table, kj::mv(*s), kj::heapString(url), headers.isWebSocket(), response);
