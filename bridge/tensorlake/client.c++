@@ -179,23 +179,35 @@ class ClientImpl final : public Client {
   }
 
   kj::Promise<Sandbox> suspend(kj::String idOrName) override {
-    auto call =
-        lifecycle("POST", kj::str(path(idOrName), "/suspend"), kj::str("suspend the sandbox"));
-    co_await transport.fetch(kj::mv(call));
-    co_return co_await reach(kj::mv(idOrName), wire::SUSPENDED);
-  }
-
-  kj::Promise<Sandbox> resume(kj::String idOrName) override {
-    auto call =
-        lifecycle("POST", kj::str(path(idOrName), "/resume"), kj::str("resume the sandbox"));
     kj::Maybe<kj::Exception> error;
     try {
-      co_await transport.fetch(kj::mv(call));
+      co_await order(idOrName, "suspend");
     } catch (kj::Exception& e) {
       error = kj::mv(e);
     }
     KJ_IF_MAYBE (e, error) {
-      // Refused while it is still being suspended, or because somebody else was faster.
+      // Refused while it is started or copied, or because it cannot be suspended at all.
+      if (failureOf(*e).status != 400) kj::throwFatalException(kj::mv(*e));
+      KJ_IF_MAYBE (now, co_await settle(kj::heapString(idOrName))) {
+        if (now->status == wire::SUSPENDED) co_return kj::mv(*now);
+        if (now->status != wire::RUNNING) kj::throwFatalException(kj::mv(*e));
+      } else {
+        kj::throwFatalException(kj::mv(*e));
+      }
+      co_await order(idOrName, "suspend");
+    }
+    co_return co_await reach(kj::mv(idOrName), wire::SUSPENDED);
+  }
+
+  kj::Promise<Sandbox> resume(kj::String idOrName) override {
+    kj::Maybe<kj::Exception> error;
+    try {
+      co_await order(idOrName, "resume");
+    } catch (kj::Exception& e) {
+      error = kj::mv(e);
+    }
+    KJ_IF_MAYBE (e, error) {
+      // Refused while it is still being suspended or copied, or because somebody else was faster.
       if (failureOf(*e).status != 400) kj::throwFatalException(kj::mv(*e));
       KJ_IF_MAYBE (now, co_await settle(kj::heapString(idOrName))) {
         if (now->status == wire::RUNNING) co_return kj::mv(*now);
@@ -203,8 +215,7 @@ class ClientImpl final : public Client {
       } else {
         kj::throwFatalException(kj::mv(*e));
       }
-      co_await transport.fetch(
-          lifecycle("POST", kj::str(path(idOrName), "/resume"), kj::str("resume the sandbox")));
+      co_await order(idOrName, "resume");
     }
     // The look-up that sees it running also brings its new routing.
     co_return co_await reach(kj::mv(idOrName), wire::RUNNING);
@@ -259,6 +270,12 @@ class ClientImpl final : public Client {
     call.what = kj::mv(what);
     call.announcedTimeout = call.answerTimeout = PROMPT_TIMEOUT;
     return call;
+  }
+
+  // "suspend" or "resume".
+  kj::Promise<void> order(kj::StringPtr idOrName, kj::StringPtr verb) {
+    return transport.fetch(lifecycle("POST", kj::str(path(idOrName), '/', verb), kj::str(verb, " the sandbox")))
+        .ignoreResult();
   }
 
   // Polls until the sandbox has this status.

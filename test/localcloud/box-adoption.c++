@@ -2,9 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include <signal.h>
-#include <sys/wait.h>
-
+#include "box-processes.h"
 #include "box-support.h"
 
 using namespace sandbridge;
@@ -20,33 +18,6 @@ BoxSpec spec(kj::StringPtr id) {
   return result;
 }
 
-// Runs `serve` in a child process that is then killed like a crashing server.
-void inKilledServer(kj::StringPtr folder,
-                    kj::FunctionParam<void(kj::AsyncIoContext&, Boxes&)> serve) {
-  int ready[2];
-  KJ_SYSCALL(pipe(ready));
-  pid_t child = fork();
-  KJ_REQUIRE(child >= 0);
-  if (child == 0) {
-    try {
-      auto io = kj::setupAsyncIo();
-      auto boxes = newBoxes(io, folder).wait(io.waitScope);
-      serve(io, *boxes);
-      if (write(ready[1], "y", 1) == 1) pause();
-    } catch (kj::Exception& e) {
-      KJ_LOG(ERROR, e);
-    }
-    _exit(1);
-  }
-  close(ready[1]);
-  char byte = 0;
-  ssize_t n = read(ready[0], &byte, 1);
-  close(ready[0]);
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
-  KJ_REQUIRE(n == 1, "the server failed");
-}
-
 }  // namespace
 
 TEST_CASE("a box survives kill -9 of its server, with its processes, and the next server adopts it") {
@@ -54,7 +25,7 @@ TEST_CASE("a box survives kill -9 of its server, with its processes, and the nex
   inKilledServer(folder.path, [](kj::AsyncIoContext& io, Boxes& boxes) {
     auto box = boxes.start(spec("kept")).wait(io.waitScope);
     run(*box, io.waitScope,
-        "(while :; do date +%s%N > /tmp/beat; sleep 0.01; done) >/dev/null 2>&1 & echo $! > pid");
+        "(while :; do date +%s%N > /tmp/beat.new; mv /tmp/beat.new /tmp/beat; sleep 0.01; done) >/dev/null 2>&1 & echo $! > pid");
   });
   auto io = kj::setupAsyncIo();
   auto boxes = newBoxes(io, folder.path).wait(io.waitScope);

@@ -3,47 +3,12 @@
 
 #include <catch2/catch.hpp>
 
-#include <grp.h>
-#include <sys/wait.h>
-
+#include "box-processes.h"
 #include "box-support.h"
 
 using namespace sandbridge;
 using namespace sandbridge::localcloud;
 using namespace sandbridge::localcloud::test;
-
-namespace {
-
-// Runs `body` as uid 65534 in a child process; returns what it reports: empty if all is well.
-kj::String asPlainUser(kj::FunctionParam<kj::String()> body) {
-  int pipes[2];
-  KJ_SYSCALL(pipe(pipes));
-  pid_t child = fork();
-  KJ_REQUIRE(child >= 0);
-  if (child == 0) {
-    kj::String report = kj::str("could not become a plain user");
-    if (geteuid() != 0 ||
-        (setgroups(0, nullptr) == 0 && setresgid(65534, 65534, 65534) == 0 &&
-         setresuid(65534, 65534, 65534) == 0)) {
-      try {
-        report = body();
-      } catch (kj::Exception& e) {
-        report = kj::str(e.getDescription());
-      }
-    }
-    if (write(pipes[1], report.begin(), report.size()) < 0) _exit(1);
-    _exit(0);
-  }
-  close(pipes[1]);
-  kj::FdInputStream in((kj::AutoCloseFd(pipes[0])));
-  auto report = in.readAllText();
-  int status;
-  waitpid(child, &status, 0);
-  KJ_REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child process crashed", status);
-  return report;
-}
-
-}  // namespace
 
 TEST_CASE("a plain user's box runs, hides and ends as root's does, with a read-only system") {
   TemporaryFolder folder;

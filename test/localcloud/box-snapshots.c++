@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "box-processes.h"
 #include "box-support.h"
 
 using namespace sandbridge;
@@ -216,4 +217,136 @@ TEST_CASE("a snapshot that fails leaves nothing, and the box runs on") {
   CHECK(readdirCount(kj::str(world.folder.path, "/snapshots")) == 0);
   CHECK(world.out(box, "cat f") == "here\n");
   CHECK_THROWS(world.start("fork", snapshot));
+}
+
+TEST_CASE("a server that is killed in the middle of a snapshot leaves a running box and no half of one") {
+  enum Stage { COPYING, PAUSED };
+  for (Stage stage : {COPYING, PAUSED}) {
+    TemporaryFolder folder;
+    // Of the killed process, which must not let go of them before.
+    kj::Own<Box> box;
+    kj::Promise<SnapshotFacts> taking = nullptr;
+    inKilledServer(folder.path, [&](kj::AsyncIoContext& io, Boxes& boxes) {
+      BoxSpec spec;
+      spec.id = kj::str("source");
+      spec.network.internet = false;
+      box = boxes.start(kj::mv(spec)).wait(io.waitScope);
+      run(*box, io.waitScope,
+          "seq 1 3000 | xargs -I{} sh -c 'echo {} > f{}'; echo kept > file;"
+          "(while :; do date +%s%N > /tmp/beat.new; mv /tmp/beat.new /tmp/beat; sleep 0.01; done) >/dev/null 2>&1 &");
+      taking = boxes.takeSnapshot("source", kj::str("000000000000000000001"), *box);
+      auto reached = [&]() {
+        if (stage == COPYING) {
+          return readdirCount(kj::str(folder.path, "/snapshots/.making-000000000000000000001/files")) > 0;
+        }
+        char text[4096] = "";
+        int fd = open(kj::str(folder.path, "/boxes/source/box.json").cStr(), O_RDONLY | O_CLOEXEC);
+        ssize_t n = read(fd, text, sizeof text - 1);
+        close(fd);
+        return n > 0 && strstr(text, "\"paused\"") != nullptr;
+      };
+      while (!reached()) {
+        KJ_REQUIRE(!taking.poll(io.waitScope), "the snapshot was faster");
+        usleep(100);
+      }
+    });
+    auto io = kj::setupAsyncIo();
+    auto boxes = newBoxes(io, folder.path).wait(io.waitScope);
+    auto adopted = boxes->adopt().wait(io.waitScope);
+    REQUIRE(adopted.size() == 1);
+    CHECK(!adopted[0].frozen);
+    REQUIRE(adopted[0].box != nullptr);
+    auto& kept = *KJ_ASSERT_NONNULL(adopted[0].box);
+    CHECK(boxes->keepSnapshots(kj::arr(kj::str("000000000000000000001"))).size() == 0);
+    for (auto name : {"snapshots/000000000000000000001", "snapshots/.making-000000000000000000001"}) {
+      CHECK(access(kj::str(folder.path, '/', name).cStr(), F_OK) < 0);
+    }
+    CHECK(run(kept, io.waitScope, "a=$(cat /tmp/beat); sleep 0.3; test \"$a\" != \"$(cat /tmp/beat)\"").exitCode == 0);
+    boxes->takeSnapshot("source", kj::str("000000000000000000001"), kept).wait(io.waitScope);
+    BoxSpec spec;
+    spec.id = kj::str("fork");
+    spec.network.internet = false;
+    spec.snapshot = kj::str("000000000000000000001");
+    auto fork = boxes->start(kj::mv(spec)).wait(io.waitScope);
+    CHECK(line(*fork, io.waitScope, "cat file; ls | wc -l") == "kept");
+    fork->end().wait(io.waitScope);
+    kept.end().wait(io.waitScope);
+  }
+}
+
+TEST_CASE("what boxes stand on is known to the next server, and goes when they do") {
+  TemporaryFolder folder;
+  inKilledServer(folder.path, [&](kj::AsyncIoContext& io, Boxes& boxes) {
+    BoxSpec spec;
+    spec.id = kj::str("source");
+    spec.network.internet = false;
+    auto box = boxes.start(kj::mv(spec)).wait(io.waitScope);
+    run(*box, io.waitScope, "echo kept > file");
+    boxes.takeSnapshot("source", kj::str("000000000000000000001"), *box).wait(io.waitScope);
+    BoxSpec second;
+    second.id = kj::str("fork");
+    second.network.internet = false;
+    second.snapshot = kj::str("000000000000000000001");
+    auto fork = boxes.start(kj::mv(second)).wait(io.waitScope);
+    fork->end().wait(io.waitScope);
+    box->end().wait(io.waitScope);
+  });
+  auto io = kj::setupAsyncIo();
+  auto boxes = newBoxes(io, folder.path).wait(io.waitScope);
+  CHECK(boxes->adopt().wait(io.waitScope).size() == 2);
+  auto place = kj::str(folder.path, "/snapshots/000000000000000000001");
+  CHECK(boxes->keepSnapshots(nullptr).size() == 0);
+  CHECK(access(place.cStr(), F_OK) == 0);
+  boxes->remove("source").wait(io.waitScope);
+  BoxSpec again;
+  again.id = kj::str("fork");
+  again.network.internet = false;
+  auto fork = boxes->start(kj::mv(again)).wait(io.waitScope);
+  CHECK(line(*fork, io.waitScope, "cat file") == "kept");
+  fork->end().wait(io.waitScope);
+  boxes->remove("fork").wait(io.waitScope);
+  CHECK(access(place.cStr(), F_OK) < 0);
+}
+
+TEST_CASE("a plain user's snapshots hold what he may not read himself, and start boxes as root's do") {
+  TemporaryFolder folder;
+  auto dir = kj::str(folder.path, "/boxes");
+  KJ_SYSCALL(chmod(folder.path.cStr(), 0777));
+  auto report = asPlainUser([&]() -> kj::String {
+    auto io = kj::setupAsyncIo();
+    auto boxes = newBoxes(io, dir).wait(io.waitScope);
+    kj::Vector<kj::String> problems;
+    auto start = [&](kj::StringPtr id, kj::StringPtr snapshot) {
+      BoxSpec spec;
+      spec.id = kj::str(id);
+      spec.network.internet = false;
+      spec.snapshot = kj::str(snapshot);
+      return boxes->start(kj::mv(spec)).wait(io.waitScope);
+    };
+    auto one = "000000000000000000001"_kj, two = "000000000000000000002"_kj;
+    auto source = start("source", "");
+    auto out = [&](Box& box, kj::StringPtr script) { return run(box, io.waitScope, script).out; };
+    auto expect = [&](Box& box, kj::StringPtr script, kj::StringPtr wanted) {
+      auto got = out(box, script);
+      if (got != wanted) problems.add(kj::str(box.id(), ": ", script, " -> ", got));
+    };
+    out(*source,
+        "echo closed > closed; chmod 000 closed; mkdir shut; echo in > shut/in; chmod 000 shut; mkfifo pipe;"
+        "mkdir -p d/e; echo x > d/e/f; ln closed other; sleep 0.1");
+    auto first = boxes->takeSnapshot("source", kj::str(one), *source).wait(io.waitScope);
+    auto fork = start("fork", one);
+    expect(*fork, "cat closed shut/in d/e/f; stat -c '%a %h' closed shut; test -p pipe && echo pipe",
+           "closed\nin\nx\n0 2\n0 2\npipe\n");
+    out(*fork, "rm -r d closed; mkdir d; echo y > d/g");
+    boxes->takeSnapshot("fork", kj::str(two), *fork).wait(io.waitScope);
+    auto next = start("next", two);
+    expect(*next, "ls d; cat other; test -e closed || echo gone", "g\nclosed\ngone\n");
+    auto again = boxes->takeSnapshot("source", kj::str("000000000000000000003"), *source).wait(io.waitScope);
+    if (again.copied > first.copied / 2) problems.add(kj::str(again.copied, " files copied again"));
+    source->end().wait(io.waitScope);
+    fork->end().wait(io.waitScope);
+    next->end().wait(io.waitScope);
+    return kj::strArray(problems, "\n");
+  });
+  CHECK(report == "");
 }

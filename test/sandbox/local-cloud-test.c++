@@ -219,6 +219,38 @@ TEST_CASE("a suspended sandbox is resumed by its next use, with its processes", 
   CHECK(world.bridge->observer.seen == "created suspended resumed ");
 }
 
+TEST_CASE("a sandbox that somebody takes a snapshot of works on, and is suspended and resumed after it",
+          "[localcloud]") {
+  World world;
+  auto session = world.bridge->session("ses_copied");
+  world.run(*session, "seq 1 4000 | xargs -I{} sh -c 'echo {} > f{}'; echo kept > file");
+  auto sandboxes = world.wait(world.bridge->client->list());
+  REQUIRE(sandboxes.size() == 1);
+  auto& id = sandboxes[0].id;
+  auto snapshot = [&]() {
+    HttpClient::Request request;
+    request.method = "POST";
+    request.url = kj::str(world.cloud->url(), "/sandboxes/", id, "/snapshot");
+    request.headers.add(HttpClient::Header{kj::str("Authorization"), kj::str("Bearer ", KEY)});
+    return world.wait(world.bridge->http->send(kj::mv(request))).status;
+  };
+  auto status = [&]() {
+    auto found = world.wait(world.bridge->client->get(kj::heapString(id)));
+    return kj::mv(KJ_ASSERT_NONNULL(found).status);
+  };
+  CHECK(snapshot() == 202);
+  CHECK(status() == "snapshotting");
+  CHECK(world.run(*session, "cat file") == "kept\n");
+  auto settled = world.wait(world.bridge->client->settle(kj::heapString(id)));
+  CHECK(KJ_ASSERT_NONNULL(settled).status == "running");
+
+  CHECK(snapshot() == 202);
+  CHECK(world.wait(world.bridge->client->suspend(kj::heapString(id))).status == "suspended");
+  CHECK(snapshot() == 202);
+  CHECK(world.wait(world.bridge->client->resume(kj::heapString(id))).status == "running");
+  CHECK(world.run(*session, "cat file") == "kept\n");
+}
+
 TEST_CASE("a sandbox that somebody else suspended is woken without the bridge knowing",
           "[localcloud]") {
   World world;

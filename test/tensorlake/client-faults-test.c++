@@ -300,6 +300,31 @@ TEST_CASE("resume waits through suspending, and for the state to come true") {
   CHECK(f.server.count("POST " + BASE + "/box1/resume") == 2);
 }
 
+TEST_CASE("suspend waits through snapshotting, and is refused once and for all where it cannot be") {
+  Fixture f;
+  std::string state = "snapshotting";
+  int polls = 0;
+  f.server.answer = [&](const Seen& request) {
+    if (request.method == "POST") {
+      if (state != "running") return json(400, "still snapshotting");
+      state = "suspended";
+      return json(202, "");
+    }
+    if (++polls == 3) state = "running";
+    return json(200, "{\"id\":\"box1\",\"status\":\"" + state + "\"}");
+  };
+  CHECK(f.wait(f.client->suspend(kj::str("box1"))).status == "suspended");
+  CHECK(f.server.count("POST " + BASE + "/box1/suspend") == 2);
+
+  f.server.answer = [&](const Seen& request) {
+    if (request.method == "POST") return json(400, "has no name");
+    return json(200, "{\"id\":\"box1\",\"status\":\"running\"}");
+  };
+  auto e = failure(f, f.client->suspend(kj::str("box1")));
+  CHECK(strstr(textOf(e).cStr(), "has no name") != nullptr);
+  CHECK(f.server.count("POST " + BASE + "/box1/suspend") == 4);
+}
+
 TEST_CASE("lifecycle posts without a body say so") {
   Fixture f;
   f.server.answer = [&](const Seen& request) {
