@@ -87,7 +87,8 @@ ProcessInfo readProcess(const JsonValue& json) {
 
 kj::String oneLine(kj::ArrayPtr<const char> raw, kj::StringPtr secret) {
   constexpr size_t LIMIT = 500;
-  if (secret.size() > 0 && memmem(raw.begin(), raw.size(), secret.begin(), secret.size())) {
+  if (raw.size() > 0 && secret.size() > 0 &&
+      memmem(raw.begin(), raw.size(), secret.begin(), secret.size())) {
     return kj::str("(a text that holds the key)");
   }
   kj::Vector<char> out;

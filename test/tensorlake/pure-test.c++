@@ -129,6 +129,24 @@ TEST_CASE("retry delays grow, have full jitter, and end with the budget") {
   CHECK(retryDelay(Effect::IDEMPOTENT, answered(503), 9, RETRY_BUDGET, 0.5) == nullptr);
 }
 
+TEST_CASE("the budget holds more attempts than TensorLake's own client makes, and no hail of them") {
+  auto attempts = [](double random) {
+    auto elapsed = 0 * kj::SECONDS;
+    for (unsigned attempt = 0;; ++attempt) {
+      auto delay = retryDelay(Effect::IDEMPOTENT, answered(503), attempt, elapsed, random);
+      KJ_IF_MAYBE (d, delay) {
+        elapsed += *d;
+      } else {
+        CHECK(elapsed >= 25 * kj::SECONDS);
+        return attempt + 1;
+      }
+    }
+  };
+  CHECK(attempts(0.99) > 8);
+  CHECK(attempts(0.5) > 12);
+  CHECK(attempts(0.5) < 30);
+}
+
 TEST_CASE("Retry-After is honoured, and given up on when it is beyond the budget") {
   auto outcome = answered(429);
   outcome.retryAfter = parseRetryAfter("7");
