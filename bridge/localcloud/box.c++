@@ -449,6 +449,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     launch.range = host->facts.range;
     launch.uidBase = host->facts.uidBase;
     launch.uidCount = host->facts.uidCount;
+    launch.log = kj::str(spec.log);
     launch.internet = spec.network.internet && host->facts.network;
     launch.processes = processLimit(spec);
 

@@ -18,6 +18,7 @@ struct BoxSpec {
   uint32_t diskMb = 10240;
   NetworkPolicy network;
   kj::String snapshot;  // a fresh box starts on the files of this one; empty: on none
+  kj::String log;  // absolute: what the names of the files begin with that hold its processes' output; empty: none
 };
 
 class Box {

@@ -27,8 +27,10 @@ void skip(ApiCall& call, size_t count) {
 
 }  // namespace
 
-ControlPlane::ControlPlane(Registry& registry, Pools& pools, Snapshots& snapshots, kj::StringPtr url)
-    : sandboxes(registry, snapshots, url), pools(registry, pools, url), snapshots(registry, snapshots, url) {}
+ControlPlane::ControlPlane(Registry& registry, Pools& pools, Snapshots& snapshots, SandboxLogs& logs,
+                           kj::StringPtr url)
+    : sandboxes(registry, snapshots, url), pools(registry, pools, url), snapshots(registry, snapshots, url),
+      archive(registry, url), logs(registry, logs) {}
 
 kj::Promise<void> ControlPlane::serve(ApiCall call) {
   // A trailing slash is the same place.
@@ -62,13 +64,12 @@ kj::Promise<void> ControlPlane::serveResource(ApiCall call) {
     // What lies below one sandbox may belong to another resource.
     auto below = partOf(call, 1);
     if (below == "snapshot" || below == "copy") return snapshots.serveBelowSandbox(kj::mv(call));
-    if (below == "file_systems") return call.refuseAsMissing("shared file systems");
-    if (below == "logs" || below == "processes") return call.refuseAsMissing("persisted logs");
+    if (below == "logs" || below == "processes") return logs.serve(kj::mv(call));
     return sandboxes.serve(kj::mv(call));
   }
   if (resource == "snapshots") return snapshots.serve(kj::mv(call));
   if (resource == "sandbox-pools") return pools.serve(kj::mv(call));
-  if (resource == "archived-sandboxes") return call.refuseAsMissing("an archive");
+  if (resource == "archived-sandboxes") return archive.serve(kj::mv(call));
   return call.refusePath();
 }
 

@@ -41,6 +41,7 @@ kj::Array<kj::String> LaunchSpec::toArguments() const {
   add("uid-base", kj::str(uidBase));
   add("uid-count", kj::str(uidCount));
   add("internet", internet ? "1" : "0");
+  add("log", log);
   add("processes", kj::str(processes));
   for (auto& cgroup : cgroups) {
     add(cgroup.v2 ? "cgroup2" : "cgroup", cgroup.folder);
@@ -67,6 +68,7 @@ LaunchSpec LaunchSpec::fromArguments(kj::ArrayPtr<char*> arguments) {
     if (key == "uid-base") spec.uidBase = number();
     if (key == "uid-count") spec.uidCount = number();
     if (key == "internet") spec.internet = value == "1";
+    if (key == "log") spec.log = kj::str(value);
     if (key == "processes") spec.processes = number();
     if (key == "cgroup" || key == "cgroup2") {
       Cgroup cgroup;

@@ -22,7 +22,9 @@ constexpr int FD_HTTP = 3;     // bound unix socket: HTTP
 constexpr int FD_CONTROL = 4;  // bound unix socket: control.h
 constexpr int FD_LOCK = 5;     // holds the box's flock while the daemon lives
 constexpr int FD_STATUS = 6;   // "ready" goes here, or the launcher's failure text
-constexpr int FD_NETWORK = 7;  // slirp4netns ends when this closes; may be absent
+constexpr int FD_LOG = 7;     // the two files of process-log.h
+constexpr int FD_LOG_2 = 8;
+constexpr int FD_NETWORK = 9;  // slirp4netns ends when this closes; may be absent
 
 // A limit: a file under a cgroup folder and what is written to it.
 struct CgroupLimit {
@@ -46,6 +48,7 @@ struct LaunchSpec {
   bool range = false;   // root mode: container ids are mapped to uidBase + n
   uid_t uidBase = UID_BASE;
   uid_t uidCount = UID_COUNT;
+  kj::String log;       // absolute: what the names of the two log files begin with; empty: none is kept
   bool internet = false;
   kj::Vector<Cgroup> cgroups;
   uint processes = 512;  // RLIMIT_NPROC, counted inside

@@ -189,7 +189,7 @@ void limitProcesses(const LaunchSpec& spec) {
 }
 
 struct Descriptors {
-  int http, control, lock, status, network, image, go;
+  int http, control, lock, status, log, log2, network, image, go;
 };
 
 // Becomes the daemon. Runs as pid 1 of the new pid namespace.
@@ -209,7 +209,8 @@ struct Descriptors {
   if (setsid() < 0) failStep("setsid");
 
   // Above the fixed numbers first, so that moving one does not close another.
-  int* all[] = {&fds.http, &fds.control, &fds.lock, &fds.status, &fds.network, &fds.image};
+  int* all[] = {&fds.http, &fds.control, &fds.lock, &fds.status, &fds.log, &fds.log2,
+                &fds.network, &fds.image};
   for (int* fd : all) {
     if (*fd < 0) continue;
     *fd = fcntl(*fd, F_DUPFD_CLOEXEC, 20);
@@ -219,6 +220,8 @@ struct Descriptors {
   moveFd(fds.control, FD_CONTROL);
   moveFd(fds.lock, FD_LOCK);
   moveFd(fds.status, FD_STATUS);
+  moveFd(fds.log, FD_LOG);
+  moveFd(fds.log2, FD_LOG_2);
   if (fds.network >= 0) moveFd(fds.network, FD_NETWORK);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0) failStep("open /dev/null");
@@ -322,6 +325,13 @@ kj::StringPtr cloneHint(int error) {
   return ""_kj;
 }
 
+int openLog(kj::StringPtr prefix, kj::StringPtr suffix) {
+  auto path = prefix.size() == 0 ? kj::str("/dev/null") : kj::str(prefix, suffix);
+  int fd = open(path.cStr(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) failStep("open the log");
+  return fd;
+}
+
 // Returns the daemon's pidfd and fills `report`.
 int launch(const LaunchSpec& spec, kj::String& report) {
   umask(022);
@@ -329,10 +339,12 @@ int launch(const LaunchSpec& spec, kj::String& report) {
   if (spec.range && chown(".", spec.uidBase, spec.uidBase) < 0) failStep("chown of the folder");
   if (chmod(".", 0700) < 0) failStep("chmod of the folder");
 
-  Descriptors fds = {-1, -1, -1, -1, -1, -1, -1};
+  Descriptors fds = {-1, -1, -1, -1, -1, -1, -1, -1, -1};
   fds.lock = open("lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fds.lock < 0) failStep("open the lock");
   if (flock(fds.lock, LOCK_EX | LOCK_NB) < 0) failStep("lock: the box is running already");
+  fds.log = openLog(spec.log, ".0");
+  fds.log2 = openLog(spec.log, ".1");
   fds.http = bindSocket("http.sock");
   fds.control = bindSocket("control.sock");
   prepareFiles(spec);
@@ -379,6 +391,8 @@ int launch(const LaunchSpec& spec, kj::String& report) {
   close(fds.http);
   close(fds.control);
   close(fds.lock);
+  close(fds.log);
+  close(fds.log2);
   close(fds.go);
   close(fds.status);
   if (networkExit[1] >= 0) close(networkExit[1]);

@@ -87,13 +87,13 @@ kj::Maybe<kj::Vector<kj::String>> splitPath(kj::ArrayPtr<const char> path) {
 
 class Service final : public kj::HttpService {
  public:
-  Service(kj::Timer& timer, Registry& registry, Pools& pools, Snapshots& snapshots, kj::StringPtr url,
-          kj::String apiKey)
+  Service(kj::Timer& timer, Registry& registry, Pools& pools, Snapshots& snapshots, SandboxLogs& logs,
+          kj::StringPtr url, kj::String apiKey)
       : timer(timer), registry(registry), apiKey(kj::mv(apiKey)), origin(builder.add("Origin")),
         fetchSite(builder.add("Sec-Fetch-Site")),
         authorization(builder.add("Authorization")), sandboxId(builder.add("X-Tensorlake-Sandbox-Id")),
         patience(builder.add("X-Tensorlake-Request-Timeout-Ms")), proxy(builder, timer), ingress(builder, timer, registry),
-        table(builder.build()), control(registry, pools, snapshots, url) {}
+        table(builder.build()), control(registry, pools, snapshots, logs, url) {}
 
   const kj::HttpHeaderTable& headerTable() { return *table; }
 
@@ -189,9 +189,10 @@ class LocalCloudImpl final : public LocalCloud {
   LocalCloudImpl(kj::Own<Boxes> boxesParam, kj::Timer& timer, kj::Own<kj::ConnectionReceiver> portParam,
                  kj::String dir, kj::String urlParam, kj::String apiKey, Shaping shaping)
       : timer(timer), boxes(kj::mv(boxesParam)), store(kj::str(dir, "/sandboxes")),
-        registry(timer, *boxes, store), poolStore(kj::str(dir, "/pools")), pools(registry, poolStore),
-        snapshots(registry, *boxes, kj::str(dir, "/snapshots")), port(kj::mv(portParam)), ownUrl(kj::mv(urlParam)),
-        service(timer, registry, pools, snapshots, ownUrl, kj::mv(apiKey)), shaping(kj::mv(shaping)) {}
+        logs(kj::str(dir, "/logs")), registry(timer, *boxes, store, logs), poolStore(kj::str(dir, "/pools")),
+        pools(registry, poolStore), snapshots(registry, *boxes, kj::str(dir, "/snapshots")), port(kj::mv(portParam)),
+        ownUrl(kj::mv(urlParam)), service(timer, registry, pools, snapshots, logs, ownUrl, kj::mv(apiKey)),
+        shaping(kj::mv(shaping)) {}
 
   kj::Promise<void> adopt() {
     return registry.adopt().then([this]() {
@@ -211,6 +212,7 @@ class LocalCloudImpl final : public LocalCloud {
   kj::Timer& timer;
   kj::Own<Boxes> boxes;
   RecordStore store;
+  SandboxLogs logs;
   Registry registry;
   PoolStore poolStore;
   Pools pools;

@@ -6,6 +6,8 @@
 #include "localcloud/entrypoint.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include <kj/debug.h>
 
@@ -97,6 +99,8 @@ void Sandbox::hold(kj::Own<Box> newBox) {
               .eagerlyEvaluate(nullptr);
 }
 
+void Sandbox::note(LogLevel level, kj::StringPtr text) { registry.logs.note(info.id, level, text); }
+
 void Sandbox::saveOrWarn(Sync sync) {
   KJ_IF_MAYBE(e, kj::runCatchingExceptions([&]() { registry.store.save(info, sync); })) {
     logWarning("the state of sandbox ", info.id, " could not be saved: ", textOf(*e));
@@ -156,7 +160,11 @@ Sandbox::Answer Sandbox::resume() {
 kj::Promise<void> Sandbox::doStart(bool first) {
   kj::Maybe<kj::Exception> failure;
   auto started = registry.timer.timeoutAfter(
-      STEP_DEADLINE, kj::evalNow([&]() { return registry.boxes.start(specOf(info)); }));
+      STEP_DEADLINE, kj::evalNow([&]() {
+        auto spec = specOf(info);
+        spec.log = registry.logs.filesOf(info.id);
+        return registry.boxes.start(kj::mv(spec));
+      }));
   auto newBox = co_await started.then(
       [](kj::Own<Box> b) -> kj::Maybe<kj::Own<Box>> { return kj::mv(b); },
       [&failure](kj::Exception&& e) -> kj::Maybe<kj::Own<Box>> {
@@ -176,6 +184,7 @@ kj::Promise<void> Sandbox::doStart(bool first) {
   info.errorDetails = nullptr;
   KJ_IF_MAYBE(e, failure) {
     logError("sandbox ", info.id, " could not be started: ", textOf(*e));
+    note(LogLevel::ERROR, kj::str("the sandbox could not be started: ", textOf(*e)));
     info.errorDetails = textOf(*e);
     if (first) {
       terminate("StartupFailed");
@@ -184,6 +193,7 @@ kj::Promise<void> Sandbox::doStart(bool first) {
   }
   // Started again on its files, a sandbox is worth having even if its entrypoint fails.
   info.status = box == nullptr ? Status::SUSPENDED : Status::RUNNING;
+  if (box != nullptr) note(LogLevel::INFO, "the sandbox runs");
   touch();
   saveOrWarn(Sync::LATER);
 }
@@ -195,9 +205,11 @@ kj::Promise<void> Sandbox::doThaw() {
   if (info.status == Status::TERMINATED) co_return;
   KJ_IF_MAYBE(e, failure) {
     logError("sandbox ", info.id, " could not be resumed: ", textOf(*e));
+    note(LogLevel::ERROR, kj::str("the sandbox could not be resumed: ", textOf(*e)));
     info.status = Status::SUSPENDED;
     info.errorDetails = textOf(*e);
   } else {
+    note(LogLevel::INFO, "the sandbox was resumed");
     info.status = Status::RUNNING;
     info.errorDetails = nullptr;
     touch();
@@ -212,10 +224,12 @@ kj::Promise<void> Sandbox::doSuspend() {
   if (info.status == Status::TERMINATED) co_return;
   KJ_IF_MAYBE(e, failure) {
     logError("sandbox ", info.id, " could not be suspended and goes on running: ", textOf(*e));
+    note(LogLevel::ERROR, kj::str("the sandbox could not be suspended: ", textOf(*e)));
     info.status = Status::RUNNING;
     info.errorDetails = textOf(*e);
     touch();
   } else {
+    note(LogLevel::INFO, "the sandbox was suspended");
     info.status = Status::SUSPENDED;
     info.errorDetails = nullptr;
     // Nobody answers them any more; whoever waits must learn of it now.
@@ -272,6 +286,7 @@ void Sandbox::markTerminated(kj::StringPtr reason) {
   info.terminatedAt = currentMillis();
   info.terminationReason = kj::heapString(reason);
   saveOrWarn();
+  note(LogLevel::INFO, kj::str("the sandbox was terminated: ", reason));
 }
 
 kj::Promise<void> Sandbox::terminate(kj::StringPtr reason) {
@@ -320,6 +335,7 @@ kj::Promise<void> Sandbox::handleLost(kj::Own<Sandbox> self) {
   co_await settled();
   if (info.status == Status::TERMINATED || box == nullptr) co_return;
   logWarning("the processes of sandbox ", info.id, " ended by themselves");
+  note(LogLevel::WARN, "the processes of the sandbox ended by themselves");
   cutTraffic("the processes of the sandbox ended");
   watch = nullptr;
   box = nullptr;
@@ -342,6 +358,7 @@ void Sandbox::claim() {
     info.createdAt = made;
   });
   registry.store.save(info, Sync::LATER);
+  note(LogLevel::INFO, kj::str("the sandbox was claimed from pool ", info.poolId));
   touch();
 }
 
@@ -414,8 +431,8 @@ kj::Promise<kj::Maybe<Refusal>> Sandbox::ready(bool wakes) {
 // ------------------------------------------------------------------------------------------------
 // Registry
 
-Registry::Registry(kj::Timer& timer, Boxes& boxes, RecordStore& store)
-    : timer(timer), boxes(boxes), store(store), tasks(*this) {}
+Registry::Registry(kj::Timer& timer, Boxes& boxes, RecordStore& store, SandboxLogs& logs)
+    : timer(timer), boxes(boxes), store(store), logs(logs), tasks(*this) {}
 
 void Registry::taskFailed(kj::Exception&& e) {
   logError("a task of the local cloud failed: ", textOf(e));
@@ -451,6 +468,11 @@ kj::Promise<void> Registry::adopt() {
     tasks.add(discard(kj::mv(*entry.value)));
   }
   forgetOldest();
+  std::set<std::string> damaged;
+  for (auto& id: loaded.damaged) damaged.insert(id.cStr());
+  logs.removeAllBut([&](kj::StringPtr id) {
+    return sandboxes.find(id) != nullptr || damaged.count(id.cStr()) > 0;
+  });
 }
 
 void Registry::adoptOne(SandboxRecord record, kj::Maybe<AdoptedBox&> adopted) {
@@ -536,6 +558,7 @@ kj::Own<Sandbox> Registry::create(SandboxRecord record) {
   record.createdAt = currentMillis();
   store.save(record, Sync::LATER);
   auto& sandbox = insert(kj::mv(record));
+  sandbox.note(LogLevel::INFO, "the sandbox was created");
   sandbox.begin(sandbox.doStart(true));
   forgetOldest();
   return kj::addRef(sandbox);
@@ -581,6 +604,7 @@ void Registry::gone(Sandbox& sandbox) {
 }
 
 void Registry::forget(kj::StringPtr id) {
+  logs.remove(id);
   store.remove(id);
   sandboxes.erase(id);
 }

@@ -10,6 +10,7 @@
 
 #include "localcloud/box.h"
 #include "localcloud/http-reply.h"
+#include "localcloud/sandbox-logs.h"
 #include "localcloud/sandbox-record.h"
 
 #include <kj/async-io.h>
@@ -92,6 +93,8 @@ class Sandbox final : public kj::Refcounted {
   void begin(kj::Promise<void> promise);
   void hold(kj::Own<Box> box);
   void markTerminated(kj::StringPtr reason);
+  // For the log that clients can read.
+  void note(LogLevel level, kj::StringPtr text);
   void saveOrWarn(Sync sync = Sync::NOW);
   kj::Duration timeout() const;
   void cutTraffic(kj::StringPtr why);
@@ -113,8 +116,8 @@ class Registry final : private kj::TaskSet::ErrorHandler {
     virtual void sandboxGone(const SandboxRecord& record) = 0;
   };
 
-  // All three must outlive the registry.
-  Registry(kj::Timer& timer, Boxes& boxes, RecordStore& store);
+  // All must outlive the registry.
+  Registry(kj::Timer& timer, Boxes& boxes, RecordStore& store, SandboxLogs& logs);
   KJ_DISALLOW_COPY(Registry);
 
   // Takes over what earlier servers left. Call once, first.
@@ -147,6 +150,7 @@ class Registry final : private kj::TaskSet::ErrorHandler {
   kj::Timer& timer;
   Boxes& boxes;
   RecordStore& store;
+  SandboxLogs& logs;
   kj::HashMap<kj::String, kj::Own<Sandbox>> sandboxes;
   kj::Maybe<Watcher&> watcher;
   bool toldOfDisk = false;

@@ -68,6 +68,11 @@ kj::Promise<void> SandboxesApi::serve(ApiCall call) {
       bool suspends = path[1] == "suspend";
       return suspends ? suspend(kj::mv(call), **sandbox) : resume(kj::mv(call), **sandbox);
     }
+    if (path.size() == 2 && path[1] == "file_systems") {
+      // To attach one and to detach one.
+      bool known = call.method == kj::HttpMethod::POST || call.method == kj::HttpMethod::DELETE;
+      return known ? call.refuseAsMissing("shared file systems") : call.refuseMethod();
+    }
     return call.refusePath();
   }
   return call.refuse(noSuchSandbox(path[0]));

@@ -1,6 +1,7 @@
 #include "localcloud/wire-format.h"
 
 #include "base/json.h"
+#include "localcloud/query.h"
 
 #include <kj/debug.h>
 #include <kj/encoding.h>
@@ -132,7 +133,7 @@ void writeAddresses(JsonWriter& json, kj::StringPtr url) {
       .field("ingress_endpoint", kj::str("http://localhost", url.slice(port)));
 }
 
-void writeInfo(JsonWriter& json, const SandboxRecord& record, kj::StringPtr url) {
+void writeInfo(JsonWriter& json, const SandboxRecord& record, kj::StringPtr url, Shown shown) {
   json.beginObject().field("id", record.id).field("namespace", record.ns);
   fieldIfAny(json, "name", record.name);
   json.field("status", toWord(record.status)).field("image", record.image);
@@ -152,6 +153,7 @@ void writeInfo(JsonWriter& json, const SandboxRecord& record, kj::StringPtr url)
   }
   json.field("created_at", record.createdAt);
   if (record.terminatedAt != 0) json.field("terminated_at", record.terminatedAt);
+  if (shown == Shown::ARCHIVED) json.field("archived_at", record.terminatedAt);
   fieldIfAny(json, "termination_reason", record.terminationReason);
   fieldIfAny(json, "error_details", record.errorDetails);
   writeAddresses(json, url);
@@ -170,20 +172,15 @@ void writeInfo(JsonWriter& json, const SandboxRecord& record, kj::StringPtr url)
 kj::String encodeCursor(kj::StringPtr key) { return kj::encodeBase64Url(key.asBytes()); }
 
 kj::Maybe<kj::String> decodeCursor(kj::StringPtr cursor) {
-  auto standard = kj::heapString(cursor);
-  for (char& c: standard) {
-    if (c == '-') c = '+';
-    if (c == '_') c = '/';
+  auto token = decodeToken(cursor);
+  KJ_IF_MAYBE(key, token) {
+    // Sixteen digits, a colon, an id: what sortKey makes.
+    if (key->size() != 16 + 1 + 21 || (*key)[16] != ':' || !isId(key->slice(17))) return nullptr;
+    for (char c: key->slice(0, 16)) {
+      if (c < '0' || c > '9') return nullptr;
+    }
   }
-  auto bytes = kj::decodeBase64(standard);
-  if (bytes.hadErrors || bytes.size() == 0) return nullptr;
-  auto key = kj::heapString(bytes.asChars());
-  // Sixteen digits, a colon, an id: what sortKey makes.
-  if (key.size() != 16 + 1 + 21 || key[16] != ':' || !isId(key.slice(17))) return nullptr;
-  for (char c: key.slice(0, 16)) {
-    if (c < '0' || c > '9') return nullptr;
-  }
-  return kj::mv(key);
+  return token;
 }
 
 }  // namespace
@@ -287,30 +284,19 @@ kj::String formatCreated(const SandboxRecord& record, kj::StringPtr url, bool ti
   return json.finish();
 }
 
-kj::String formatInfo(const SandboxRecord& record, kj::StringPtr url) {
+kj::String formatInfo(const SandboxRecord& record, kj::StringPtr url, Shown shown) {
   JsonWriter json;
-  writeInfo(json, record, url);
+  writeInfo(json, record, url, shown);
   return json.finish();
 }
 
 kj::OneOf<Page, Refusal> parseListQuery(kj::StringPtr query) {
+  auto parsed = parseQuery(query);
+  if (parsed == nullptr) return invalid(kj::str("the query is not well formed"));
   Page page;
-  while (query.size() > 0) {
-    size_t end = query.size();
-    KJ_IF_MAYBE(i, query.findFirst('&')) end = *i;
-    auto part = query.slice(0, end);
-    query = end == query.size() ? ""_kj : query.slice(end + 1);
-
-    size_t equals = part.size();
-    for (size_t i = 0; i < part.size(); i++) {
-      if (part[i] == '=') {
-        equals = i;
-        break;
-      }
-    }
-    auto key = kj::decodeWwwForm(part.slice(0, equals));
-    auto value = kj::decodeWwwForm(equals == part.size() ? nullptr : part.slice(equals + 1, part.size()));
-    if (key.hadErrors || value.hadErrors) return invalid(kj::str("the query is not well formed"));
+  for (auto& parameter: KJ_ASSERT_NONNULL(parsed)) {
+    auto& key = parameter.name;
+    auto& value = parameter.value;
     if (key == "limit") {
       page.limit = kj::min(parseDecimal(value, UINT32_MAX).orDefault(0), PAGE_LIMIT);
       if (page.limit == 0) return invalid(kj::str("limit must be a whole number from 1 to ", PAGE_LIMIT));
@@ -340,7 +326,7 @@ kj::String sortKey(const SandboxRecord& record) {
 }
 
 kj::String formatList(kj::ArrayPtr<const SandboxRecord* const> records, const Page& page,
-                      kj::StringPtr url) {
+                      kj::StringPtr url, Shown shown) {
   kj::Vector<const SandboxRecord*> matching;
   for (auto record: records) {
     if (!page.onlyRunning || record->status == Status::RUNNING) matching.add(record);
@@ -363,7 +349,7 @@ kj::String formatList(kj::ArrayPtr<const SandboxRecord* const> records, const Pa
 
   JsonWriter json;
   json.beginObject().key("sandboxes").beginArray();
-  for (auto record: matching.slice(begin, end)) writeInfo(json, *record, url);
+  for (auto record: matching.slice(begin, end)) writeInfo(json, *record, url, shown);
   json.endArray();
   if (begin < end) {
     if (begin > 0) json.field("prev_cursor", encodeCursor(sortKey(*matching[begin])));

@@ -26,8 +26,9 @@ kj::OneOf<SandboxUpdate, Refusal> parseUpdate(kj::ArrayPtr<const char> json);
 // for beside the sandbox is done; without that word clients delete it again.
 kj::String formatCreated(const SandboxRecord& record, kj::StringPtr url, bool timedOut, bool confirm = false);
 
-// SandboxInfo.
-kj::String formatInfo(const SandboxRecord& record, kj::StringPtr url);
+// SandboxInfo; in the archive with the time when the sandbox went there.
+enum class Shown { NORMALLY, ARCHIVED };
+kj::String formatInfo(const SandboxRecord& record, kj::StringPtr url, Shown shown = Shown::NORMALLY);
 
 struct Page {
   size_t limit = 100;
@@ -41,7 +42,8 @@ kj::OneOf<Page, Refusal> parseListQuery(kj::StringPtr query);
 kj::String sortKey(const SandboxRecord& record);
 
 // `records`: everything, newest first. Forward goes to older ones, as a reader scrolls.
-kj::String formatList(kj::ArrayPtr<const SandboxRecord* const> records, const Page& page, kj::StringPtr url);
+kj::String formatList(kj::ArrayPtr<const SandboxRecord* const> records, const Page& page, kj::StringPtr url,
+                      Shown shown = Shown::NORMALLY);
 
 // Names are host labels on the data plane, so they are held to the rules for those. None: a good name.
 kj::Maybe<Refusal> checkName(kj::StringPtr name);

@@ -30,13 +30,18 @@ kj::Array<kj::String> copy(kj::ArrayPtr<const kj::String> strings) {
 }  // namespace
 
 Process::Process(kj::LowLevelAsyncIoProvider& io, uint64_t handle, kj::Maybe<kj::String> name,
-                 const Command& command, Spawned spawned)
+                 const Command& command, Spawned spawned, kj::Maybe<LogFiles&> logFiles)
     : handle(handle),
       pid(spawned.pid),
       name(kj::mv(name)),
       program(kj::str(command.program)),
       arguments(copy(command.arguments)),
       startedAt(nowMs()) {
+  KJ_IF_MAYBE (files, logFiles) {
+    persisted.emplace(*files, handle, pid, this->name.map([](const kj::String& n) -> kj::StringPtr { return n; })
+                                               .orDefault(""),
+                      program, arguments, startedAt);
+  }
   auto take = [&](kj::AutoCloseFd& fd) { return io.wrapInputFd(kj::mv(fd)); };
   if (spawned.stdinFd != nullptr) stdinStream = io.wrapOutputFd(kj::mv(spawned.stdinFd));
   if (spawned.stdoutFd != nullptr) {
@@ -54,7 +59,11 @@ kj::Promise<void> Process::pump(kj::Own<kj::AsyncInputStream> stream, bool isErr
   KJ_DEFER(partEnded());
   LineSplitter splitter;
   auto buffer = kj::heapArray<char>(READ_BYTES);
-  auto add = [&](kj::String line) { log.add(OutputLine{isError, nowMs(), kj::mv(line)}); };
+  auto add = [&](kj::String line) {
+    auto now = nowMs();
+    KJ_IF_MAYBE (p, persisted) p->line(isError, now, line);
+    log.add(OutputLine{isError, now, kj::mv(line)});
+  };
   for (;;) {
     co_await log.whenReady();
     size_t n;
@@ -75,6 +84,10 @@ kj::Promise<void> Process::pump(kj::Own<kj::AsyncInputStream> stream, bool isErr
 
 void Process::partEnded() {
   if (--openParts > 0) return;
+  KJ_IF_MAYBE (p, persisted) {
+    p->note(nowMs(), state == SIGNALED ? kj::str("ended by signal ", exitValue)
+                                       : kj::str("exited with code ", exitValue));
+  }
   log.end();
   finishedPair.fulfiller->fulfill();
 }
@@ -138,8 +151,9 @@ void Process::reaped(int waitStatus) {
   partEnded();
 }
 
-Processes::Processes(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& port, bool reapAll)
-    : io(io), port(port), reapAll(reapAll), reaper(reap().eagerlyEvaluate([](kj::Exception&& e) {
+Processes::Processes(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& port, bool reapAll,
+                     kj::Maybe<LogFiles&> logFiles)
+    : io(io), port(port), reapAll(reapAll), logFiles(logFiles), reaper(reap().eagerlyEvaluate([](kj::Exception&& e) {
         KJ_LOG(ERROR, "the reaper stopped", e);
       })) {}
 
@@ -231,7 +245,8 @@ kj::Own<Process> Processes::start(const Command& command, kj::Maybe<kj::String> 
     }
   }
   auto spawned = spawn(command);
-  auto process = kj::refcounted<Process>(io, nextHandle++, kj::mv(name), command, kj::mv(spawned));
+  auto process = kj::refcounted<Process>(io, nextHandle++, kj::mv(name), command, kj::mv(spawned),
+                                         logFiles);
   auto result = kj::addRef(*process);
   processes.add(kj::mv(process));
   return result;

@@ -7,6 +7,7 @@
 #include <kj/refcount.h>
 
 #include "output-log.h"
+#include "process-log.h"
 #include "spawn.h"
 
 namespace sandbridge::localcloud::daemon {
@@ -16,7 +17,7 @@ int64_t nowMs();
 class Process final : public kj::Refcounted {
  public:
   Process(kj::LowLevelAsyncIoProvider& io, uint64_t handle, kj::Maybe<kj::String> name,
-          const Command& command, Spawned spawned);
+          const Command& command, Spawned spawned, kj::Maybe<LogFiles&> logFiles);
 
   enum Status { RUNNING, EXITED, SIGNALED };
 
@@ -56,6 +57,7 @@ class Process final : public kj::Refcounted {
 
  private:
   OutputLog log;
+  kj::Maybe<ProcessLog> persisted;
   Status state = RUNNING;
   int exitValue = 0;
   int64_t ended = 0;
@@ -75,7 +77,9 @@ class Process final : public kj::Refcounted {
 class Processes {
  public:
   // `reapAll`: this process is the box's init and collects every orphan. Otherwise (tests) only its own children.
-  Processes(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& port, bool reapAll);
+  // `logFiles` must outlive the processes.
+  Processes(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& port, bool reapAll,
+            kj::Maybe<LogFiles&> logFiles = nullptr);
 
   // Throws FAILED when it cannot be started, INVALID_ARGUMENT when the name is taken or there are too many.
   kj::Own<Process> start(const Command& command, kj::Maybe<kj::String> name);
@@ -102,6 +106,7 @@ class Processes {
   kj::LowLevelAsyncIoProvider& io;
   kj::UnixEventPort& port;
   bool reapAll;
+  kj::Maybe<LogFiles&> logFiles;
   uint64_t nextHandle = 1;
   kj::Vector<kj::Own<Process>> processes;  // oldest first
   struct Other {

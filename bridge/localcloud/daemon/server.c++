@@ -13,6 +13,7 @@
 #include "api.h"
 #include "base/coroutine.h"
 #include "control.h"
+#include "process-log.h"
 #include "net/http-server.h"
 
 namespace sandbridge::localcloud::daemon {
@@ -53,7 +54,11 @@ int daemonMain(DaemonOptions options) {
   auto http = low.wrapListenSocketFd(kj::AutoCloseFd(options.httpFd));
   auto control = low.wrapListenSocketFd(kj::AutoCloseFd(options.controlFd));
 
-  Processes processes(low, io.unixEventPort, options.isInit);
+  kj::Maybe<LogFiles> logFiles;
+  if (options.logFd >= 0) {
+    logFiles.emplace(kj::AutoCloseFd(options.logFd), kj::AutoCloseFd(options.log2Fd), options.instance);
+  }
+  Processes processes(low, io.unixEventPort, options.isInit, logFiles);
   kj::HttpHeaderTable::Builder builder;
   ActiveTime time(timer);
   Terminals terminals(low, time, processes);

@@ -13,6 +13,7 @@ struct DaemonOptions {
   int lockFd = -1;  // the box's lock file: when it has been deleted, so has the box, and the daemon ends
   bool isInit = true;  // pid 1: hide from the commands, reap every orphan
   kj::String defaultFolder = kj::str("/workspace");
+  int logFd = -1, log2Fd = -1;  // see process-log.h; none: no log
 };
 
 // Never returns while all is well.
