@@ -22,6 +22,7 @@ add_executable(sandbridge-daemon
   ${CMAKE_SOURCE_DIR}/bridge/base/json.c++
   ${CMAKE_SOURCE_DIR}/bridge/base/log.c++
   ${CMAKE_SOURCE_DIR}/bridge/net/http-server.c++
+  ${CMAKE_SOURCE_DIR}/bridge/net/pinging-stream.c++
   ${CMAKE_SOURCE_DIR}/bridge/net/watched-stream.c++)
 target_include_directories(sandbridge-daemon PRIVATE ${CMAKE_SOURCE_DIR}/bridge)
 target_compile_options(sandbridge-daemon PRIVATE -Wall -Wextra -Werror -Wno-unused-parameter

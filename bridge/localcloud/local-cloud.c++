@@ -22,6 +22,9 @@ namespace {
 // sends its requests, key included, to production.
 constexpr kj::StringPtr LOOPBACK_HOSTS[] = {"127.0.0.1"_kj, "localhost"_kj};
 
+// Of terminals and tunnels, as TensorLake's daemon has it.
+constexpr kj::Duration PING_INTERVAL = 30 * kj::SECONDS;
+
 struct ListenAddress {
   kj::StringPtr host;
   uint16_t port;
@@ -204,7 +207,7 @@ class LocalCloudImpl final : public LocalCloud {
   kj::StringPtr url() override { return ownUrl; }
 
   kj::Promise<void> run() override {
-    if (shaping.isNone()) return serveHttp(*port, timer, service.headerTable(), service);
+    if (shaping.isNone()) return serveHttp(*port, timer, service.headerTable(), service, PING_INTERVAL);
     return serveShaped(*port, timer, service.headerTable(), service, kj::mv(shaping));
   }
 

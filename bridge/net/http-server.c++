@@ -3,6 +3,7 @@
 #include "base/coroutine.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "net/pinging-stream.h"
 #include "net/watched-stream.h"
 
 #include <strings.h>
@@ -76,9 +77,10 @@ bool hasToken(kj::StringPtr list, kj::StringPtr token) {
 // One connection, with a kj::HttpServer of its own: so its errors and its closing are its own too.
 class Connection final : private kj::HttpService, private kj::HttpServerErrorHandler {
  public:
-  Connection(kj::Own<kj::AsyncIoStream> stream, kj::Own<kj::HttpService> service, kj::Timer& timer,
-             const kj::HttpHeaderTable& table)
-      : stream(kj::mv(stream)),
+  Connection(kj::Own<kj::AsyncIoStream> streamParam, kj::Own<kj::HttpService> service,
+             kj::Timer& timer, const kj::HttpHeaderTable& table, kj::Maybe<kj::Duration> pingInterval)
+      : pingInterval(pingInterval),
+        stream(pingInterval == nullptr ? kj::mv(streamParam) : pinged(kj::mv(streamParam))),
         timer(timer),
         table(table),
         service(kj::mv(service)),
@@ -99,6 +101,8 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
   }
 
  private:
+  kj::Maybe<kj::Duration> pingInterval;
+  kj::Maybe<PingingStream&> pinging;  // under `stream`
   WatchedStream stream;
   kj::Timer& timer;
   const kj::HttpHeaderTable& table;
@@ -107,6 +111,12 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
   bool draining = false;
   bool failedInService = false;
   bool reported = false;
+
+  kj::Own<kj::AsyncIoStream> pinged(kj::Own<kj::AsyncIoStream> inner) {
+    auto result = kj::heap<PingingStream>(kj::mv(inner));
+    pinging = *result;
+    return result;
+  }
 
   class DiscardingStream final : public kj::AsyncOutputStream {
    public:
@@ -132,8 +142,10 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
     kj::Own<kj::WebSocket> acceptWebSocket(const kj::HttpHeaders& headers) override {
       auto socket = inner.acceptWebSocket(headers);
       upgraded = true;
+      upgradedPair.fulfiller->fulfill();
       return socket;
     }
+    kj::Promise<void> onUpgrade() { return kj::mv(upgradedPair.promise); }
 
     void complete() { body = nullptr; }
 
@@ -172,6 +184,7 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
 
     Response& inner;
     kj::Own<kj::AsyncOutputStream> body;
+    kj::PromiseFulfillerPair<void> upgradedPair = kj::newPromiseAndFulfiller<void>();
   };
 
   static kj::HttpServerSettings settings(Connection& self) {
@@ -204,7 +217,14 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
     KJ_DEFER(stream.watch(false));
     GuardedResponse guarded(response);
     try {
-      co_await service->request(method, url, headers, body, guarded).exclusiveJoin(hangUp(guarded));
+      auto answering =
+          service->request(method, url, headers, body, guarded).exclusiveJoin(hangUp(guarded));
+      KJ_IF_MAYBE (p, pinging) {
+        answering = answering.exclusiveJoin(guarded.onUpgrade().then([this, p]() {
+          return p->ping(timer, KJ_ASSERT_NONNULL(pingInterval));
+        }));
+      }
+      co_await answering;
       guarded.complete();
     } catch (kj::Exception& e) {
       guarded.cutShort();
@@ -270,8 +290,13 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
 class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
  public:
   HttpAcceptor(kj::ConnectionReceiver& port, kj::Timer& timer, const kj::HttpHeaderTable& table,
-               ServiceOfConnection services)
-      : port(port), timer(timer), table(table), services(kj::mv(services)), tasks(*this) {}
+               ServiceOfConnection services, kj::Maybe<kj::Duration> pingInterval)
+      : port(port),
+        timer(timer),
+        table(table),
+        services(kj::mv(services)),
+        pingInterval(pingInterval),
+        tasks(*this) {}
 
   kj::Promise<void> run() {
     unsigned failures = 0;
@@ -309,6 +334,7 @@ class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
   kj::Timer& timer;
   const kj::HttpHeaderTable& table;
   ServiceOfConnection services;
+  kj::Maybe<kj::Duration> pingInterval;
   unsigned connections = 0;
   kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> connectionEnded;
   kj::TaskSet tasks;
@@ -321,7 +347,7 @@ class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
     });
     // What a connection throws, even at its start, is its own affair.
     auto service = services(*stream);
-    Connection connection(kj::mv(stream), kj::mv(service), timer, table);
+    Connection connection(kj::mv(stream), kj::mv(service), timer, table, pingInterval);
     co_await connection.run();
   }
 
@@ -335,15 +361,18 @@ class HttpAcceptor final : private kj::TaskSet::ErrorHandler {
 }  // namespace
 
 kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,
-                            const kj::HttpHeaderTable& table, kj::HttpService& service) {
-  return serveHttp(port, timer, table, [&service](kj::AsyncIoStream&) {
+                            const kj::HttpHeaderTable& table, kj::HttpService& service,
+                            kj::Maybe<kj::Duration> pingInterval) {
+  ServiceOfConnection services = [&service](kj::AsyncIoStream&) {
     return kj::Own<kj::HttpService>(&service, kj::NullDisposer::instance);
-  });
+  };
+  return serveHttp(port, timer, table, kj::mv(services), pingInterval);
 }
 
 kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,
-                            const kj::HttpHeaderTable& table, ServiceOfConnection services) {
-  HttpAcceptor acceptor(port, timer, table, kj::mv(services));
+                            const kj::HttpHeaderTable& table, ServiceOfConnection services,
+                            kj::Maybe<kj::Duration> pingInterval) {
+  HttpAcceptor acceptor(port, timer, table, kj::mv(services), pingInterval);
   co_await acceptor.run();
 }
 

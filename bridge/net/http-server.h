@@ -22,17 +22,21 @@ namespace sandbridge {
 //   log only. Once the response has begun the connection is closed instead, and a chunked body lacks its end.
 // - A response body ends when `service.request()` resolves, not when its stream is dropped.
 // - A connection must bring its first request's headers within 15 s, and may then be idle for 150 s.
+// - With a `pingInterval` WebSockets are pinged so often, and closed when their peer does not answer until the next. Only for
+//   services that send and receive messages: WebSocket::pumpTo() writes pieces of them, between which a ping would do harm.
 //
 // `table` must have been built; the caller keeps everything alive while the promise lives.
 kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,
-                            const kj::HttpHeaderTable& table, kj::HttpService& service);
+                            const kj::HttpHeaderTable& table, kj::HttpService& service,
+                            kj::Maybe<kj::Duration> pingInterval = nullptr);
 
 // Makes the service of one connection. The stream is what `port` accepted; it outlives the service, which may not read it.
 using ServiceOfConnection = kj::Function<kj::Own<kj::HttpService>(kj::AsyncIoStream& stream)>;
 
 // The same with a service for each connection.
 kj::Promise<void> serveHttp(kj::ConnectionReceiver& port, kj::Timer& timer,
-                            const kj::HttpHeaderTable& table, ServiceOfConnection services);
+                            const kj::HttpHeaderTable& table, ServiceOfConnection services,
+                            kj::Maybe<kj::Duration> pingInterval = nullptr);
 
 // One answer with a text body. For errors: a sentence that says what to do next.
 kj::Promise<void> respondText(kj::HttpService::Response& response, const kj::HttpHeaderTable& table,

@@ -417,6 +417,57 @@ TEST_CASE_METHOD(Sockets, "an error on an open WebSocket writes no HTTP into it"
   CHECK(contains(get("/ok"), "200 OK"));
 }
 
+TEST_CASE("a WebSocket's peer is pinged between messages, and dropped when it does not answer") {
+  KjLogRedirect noise;
+  auto io = kj::setupAsyncIo();
+  auto& timer = io.provider->getTimer();
+  kj::HttpHeaderTable table;
+  // Sends back what it gets.
+  class Echo final : public kj::HttpService {
+   public:
+    explicit Echo(const kj::HttpHeaderTable& table) : table(table) {}
+    unsigned active = 0;
+
+    kj::Promise<void> request(kj::HttpMethod, kj::StringPtr, const kj::HttpHeaders&,
+                              kj::AsyncInputStream&, Response& response) override {
+      auto socket = response.acceptWebSocket(kj::HttpHeaders(table));
+      ++active;
+      KJ_DEFER(--active);
+      for (;;) {
+        auto message = co_await socket->receive();
+        if (!message.is<kj::Array<kj::byte>>()) co_return;
+        co_await socket->send(message.get<kj::Array<kj::byte>>().asPtr());
+      }
+    }
+
+   private:
+    const kj::HttpHeaderTable& table;
+  } service(table);
+  auto receiver = io.provider->getNetwork().parseAddress("127.0.0.1").wait(io.waitScope)->listen();
+  auto serving = serveHttp(*receiver, timer, table, service, 50 * kj::MILLISECONDS).eagerlyEvaluate(nullptr);
+  RawConnection c(io.provider->getNetwork()
+                      .parseAddress("127.0.0.1", receiver->getPort())
+                      .wait(io.waitScope)
+                      ->connect()
+                      .wait(io.waitScope));
+  c.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+      .wait(io.waitScope);
+  c.readHead().wait(io.waitScope);
+  const std::string ping("\x89\x00", 2), pong("\x8a\x80\x00\x00\x00\x00", 6);
+  const std::string message("\x82\x83\x00\x00\x00\x00" "abc", 9), echo("\x82\x03" "abc", 5);
+  // Far more pings than one that is not answered would let pass, with messages in between.
+  for (int i = 0; i < 5; i++) {
+    CHECK(c.readExactly(2).wait(io.waitScope) == ping);
+    c.write(pong + message).wait(io.waitScope);
+    CHECK(c.readExactly(5).wait(io.waitScope) == echo);
+  }
+  CHECK(service.active == 1);
+  CHECK(c.readToEnd().wait(io.waitScope) == ping);  // and no second one
+  for (int i = 0; i < 500 && service.active > 0; i++) timer.afterDelay(10 * kj::MILLISECONDS).wait(io.waitScope);
+  CHECK(service.active == 0);
+}
+
 TEST_CASE_METHOD(Fixture, "dropping the server closes its connections and cancels their requests") {
   auto c = connect();
   c.write("GET /never HTTP/1.1\r\nHost: x\r\n\r\n").wait(io.waitScope);
