@@ -6,14 +6,11 @@ set(localcloud ${CMAKE_SOURCE_DIR}/bridge/localcloud)
 file(GLOB fuzz_subjects CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/bridge/base/*.c++
   ${CMAKE_SOURCE_DIR}/bridge/tools/*.c++
-  ${CMAKE_SOURCE_DIR}/bridge/net/http-server*.c++
-  ${CMAKE_SOURCE_DIR}/bridge/net/watched-stream.c++
-  ${CMAKE_SOURCE_DIR}/bridge/net/websocket-*.c++
-  ${CMAKE_SOURCE_DIR}/bridge/tensorlake/event-*.c++
-  ${CMAKE_SOURCE_DIR}/bridge/tensorlake/*message*.c++
-  ${CMAKE_SOURCE_DIR}/bridge/sandbox/command-script*.c++
+  ${CMAKE_SOURCE_DIR}/bridge/net/*.c++
+  ${CMAKE_SOURCE_DIR}/bridge/tensorlake/*.c++
+  ${CMAKE_SOURCE_DIR}/bridge/sandbox/command-*.c++
   ${localcloud}/record-files.c++ ${localcloud}/*-record.c++ ${localcloud}/*-format.c++ ${localcloud}/*-policy.c++
-  ${localcloud}/*-access.c++ ${localcloud}/address-*.c++ ${localcloud}/http-reply.c++ ${localcloud}/hardening.c++
+  ${localcloud}/*-access.c++ ${localcloud}/address-*.c++ ${localcloud}/http-reply.c++ ${localcloud}/query.c++ ${localcloud}/hardening.c++
   ${localcloud}/daemon/output-log.c++ ${localcloud}/daemon/requests.c++ ${localcloud}/daemon/spawn.c++)
 # fuzz.c++ has a quiet log of its own.
 list(FILTER fuzz_subjects EXCLUDE REGEX "/base/log[^/]*\\.c\\+\\+$")
