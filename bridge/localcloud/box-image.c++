@@ -35,6 +35,20 @@ kj::ArrayPtr<const char> image() {
   return kj::arrayPtr(sandbridge_daemon_image_begin, sandbridge_daemon_image_end);
 }
 
+// The kernel refuses while anything in it still refers to a page of the file, as it may do for a moment after a write (its own
+// lists of pages, writeback).
+void seal(int fd) {
+  constexpr int ATTEMPTS = 40;
+  constexpr useconds_t PAUSE_US = 50000;
+  for (int attempt = 1;; attempt++) {
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0) return;
+    if (errno != EBUSY || attempt == ATTEMPTS) {
+      throwError(ErrorKind::FAILED, kj::str("the memory file of the sandboxes' daemon cannot be sealed: ", strerror(errno)));
+    }
+    usleep(PAUSE_US);
+  }
+}
+
 }  // namespace
 
 kj::String boxImageVersion() {
@@ -51,7 +65,7 @@ kj::AutoCloseFd makeBoxImage() {
   kj::FdOutputStream(fd).write(image().begin(), image().size());
   KJ_SYSCALL(fchmod(fd, 0555));  // container root is nobody special to the memory file
   // Nobody inside a box can change what the next box runs.
-  KJ_SYSCALL(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL));
+  seal(fd);
   return result;
 }
 
