@@ -54,14 +54,16 @@ bool isDigit(kj::ArrayPtr<const char> text, size_t at) {
   return at < text.size() && text[at] >= '0' && text[at] <= '9';
 }
 
-// The end of the number at `at` if its value is zero and it is more than a plain "0", else `at`.
+// The end of the number at `at` if it is a zero with an exponent or a long fraction, else `at`.
 size_t endOfLongZero(kj::ArrayPtr<const char> text, size_t at) {
   size_t end = at + 1;
+  bool longFraction = false, exponent = false;
   if (text[at] != '0' || isDigit(text, end)) return at;
   if (end < text.size() && text[end] == '.') {
     size_t begin = ++end;
     while (end < text.size() && text[end] == '0') ++end;
     if (end == begin || isDigit(text, end)) return at;
+    longFraction = end - begin > 20;
   }
   if (end < text.size() && (text[end] | 0x20) == 'e') {
     size_t digits = end + 1;
@@ -69,14 +71,15 @@ size_t endOfLongZero(kj::ArrayPtr<const char> text, size_t at) {
     if (!isDigit(text, digits)) return at;
     while (isDigit(text, digits)) ++digits;
     end = digits;
+    exponent = true;
   }
-  return end == at + 1 ? at : end;
+  return longFraction || exponent ? end : at;
 }
 
 // The same JSON, byte for byte as long, without what RapidJSON 1.1 stumbles over; none where there is nothing of the kind.
 // - Half a surrogate pair, which JavaScript writes for a string that holds one, becomes U+FFFD: RapidJSON refuses one half
 //   and makes invalid UTF-8 of the other.
-// - A zero with a fraction or an exponent becomes a plain one: counting its leading bits is undefined.
+// - A zero with an exponent or a long fraction becomes a plain one: counting its leading bits is undefined.
 kj::Maybe<kj::Array<char>> withoutTraps(kj::ArrayPtr<const char> text) {
   kj::Maybe<kj::Array<char>> mended;
   auto copy = [&]() -> kj::Array<char>& {

@@ -132,6 +132,7 @@ TEST_CASE("zeros of every spelling are zero, and what is no number is none") {
     INFO(json);
     CHECK(tryParseJson(kj::StringPtr(json)) == nullptr);
   }
+  CHECK(toJson(parseJson("[-1.5e-36854]"_kj)) == toJson(parseJson("[-0.0]"_kj)));
   auto list = parseJson("[0.0,1e2,0.05,10,0e1,\"0e1\"]"_kj);
   CHECK(list[1].GetDouble() == 100);
   CHECK(list[2].GetDouble() == 0.05);

@@ -189,7 +189,11 @@ Url Url::parse(kj::StringPtr url) {
   }
   for (size_t start = 0, i = 0; i <= path.size(); i++) {
     if (i < path.size() && path[i] != '/') continue;
-    if (i > start) result.parts.add(decode(path.slice(start, i), false));
+    if (i > start) {
+      auto part = decode(path.slice(start, i), false);
+      if (part.size() == 0) throw ApiError{400, kj::str("The path is not well formed"), ""_kj};
+      result.parts.add(kj::mv(part));
+    }
     start = i + 1;
   }
   for (size_t start = 0, i = 0; i <= query.size(); i++) {
