@@ -125,6 +125,11 @@ kj::String parseInto(JsonDocument& document, kj::ArrayPtr<const char> text, unsi
   for (size_t i = 0; i < text.size(); i++) {
     if (text[i] == '\0') return kj::str("a NUL character at byte ", i);
   }
+  // RapidJSON passes over a byte order mark, and over the beginning of one, which is no character.
+  if (text.size() > 0 && text[0] == '\xef' &&
+      !(text.size() > 2 && text[1] == '\xbb' && text[2] == '\xbf')) {
+    return kj::str("not UTF-8 at byte 0");
+  }
   auto mended = withoutTraps(text);
   KJ_IF_MAYBE (m, mended) text = *m;
   document.Parse<PARSE_FLAGS>(text.begin(), text.size());

@@ -122,6 +122,12 @@ TEST_CASE("half a surrogate pair in an escape is a replacement character, a whol
   CHECK(text(R"("\u00e9")") == "\xc3\xa9");
 }
 
+TEST_CASE("a byte order mark is passed over, the beginning of one is no JSON") {
+  CHECK(parseJson("\xef\xbb\xbf[1]"_kj)[0].GetInt() == 1);
+  CHECK(tryParseJson("\xef[1]"_kj) == nullptr);
+  CHECK(tryParseJson("\xef\xbb[1]"_kj) == nullptr);
+}
+
 TEST_CASE("zeros of every spelling are zero, and what is no number is none") {
   for (auto json : {"0", "-0", "0.0", "0e99", "-0.000E-5", "0.0000000000000000000000000000000", "0e+99999999999"}) {
     INFO(json);
