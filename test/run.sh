@@ -77,7 +77,7 @@ if wanted asan; then
   suite asan unit_tests build-asan
   suite commands-asan env SANDBRIDGE_BINARY="$PWD/build-asan/sandbridge" test/rpc/commands.sh
 fi
-if wanted fuzz; then suite fuzz test/fuzz/run.sh 10; fi
+if wanted fuzz; then suite fuzz test/fuzz/run.sh 60; fi
 if wanted soak; then suite soak test/soak/run.sh; fi
 if wanted plugin; then
   suite plugin-node npm --prefix plugin run --silent test:node
