@@ -33,8 +33,9 @@ suite() {
   passed=$((passed + ok)) failed=$((failed + bad))
   printf '%s: %d passed, %d failed (%d s)\n' "$name" "$ok" "$bad" $((SECONDS - started))
   if [ "$bad" != 0 ]; then
-    printf '%s failed; the end of %s:\n' "$name" "$log"
-    tail -n 60 "$log"
+    printf '%s failed; what failed in %s, and its end:\n' "$name" "$log"
+    failures_of "$log"
+    tail -n 30 "$log"
   fi
 }
 
@@ -46,6 +47,12 @@ count_of() {
     ($1 == "#" || $1 == "ℹ") && $2 == kind && $3 ~ /^[0-9]+$/ { n += $3 }
     NF == 2 && $1 ~ /^[0-9]+$/ && $2 == kind { n += $1 }
     END { print n + 0 }' "$2"
+}
+
+# What Catch2, node:test, Bun and the sanitizers say of a failure: it may be far from the end.
+failures_of() {
+  grep -anE -B 14 -A 14 'FAILED:|due to a fatal error|^not ok |^ +not ok |^\(fail\)|ERROR: [A-Z][A-Za-z]*Sanitizer|runtime error: ' "$1" |
+    head -n 200 || true
 }
 
 unit_tests() {

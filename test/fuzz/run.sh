@@ -75,7 +75,8 @@ collect() {
   grep -aE "this does not hold|SUMMARY|ERROR: " "$work/$name.log" | head -n 5 || tail -n 20 "$work/$name.log"
   printf '%s broke; its last words are in %s\n' "$name" "$work/$name.log"
   for path in "$work/broken/$name"-*; do
-    [ -f "$path" ] && printf '  run it again: %s %s\n' "$build/fuzz-$name" "$path"
+    [ -f "$path" ] || continue
+    printf '  run it again: %s %s\n  the input in base64: %s\n' "$build/fuzz-$name" "$path" "$(base64 -w0 "$path")"
   done
   return 0
 }
