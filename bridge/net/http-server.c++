@@ -198,6 +198,8 @@ class Connection final : private kj::HttpService, private kj::HttpServerErrorHan
   kj::Promise<void> request(kj::HttpMethod method, kj::StringPtr url,
                             const kj::HttpHeaders& headers, kj::AsyncInputStream& body,
                             Response& response) override {
+    // RFC 9112 9.6: what comes after a request that asked to close is not looked at. The library serves it if it has it already.
+    if (draining) kj::throwFatalException(KJ_EXCEPTION(DISCONNECTED, "the client asked to close the connection"));
     // The library's answer to an exception closes the connection, which matters: where this request ends is in doubt.
     if (headers.get(kj::HttpHeaderId::TRANSFER_ENCODING) != nullptr) {
       throwError(ErrorKind::INVALID_ARGUMENT, CHUNKED_TEXT);

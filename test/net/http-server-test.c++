@@ -157,6 +157,12 @@ TEST_CASE_METHOD(Fixture, "a client that asks for the connection to be closed ge
   CHECK(contains(get("/ok"), "\r\n\r\nok"));
 }
 
+TEST_CASE_METHOD(Fixture, "nothing is answered after a request that asks to close, also if it came along") {
+  auto all = exchange("GET /ok HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /missing HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(contains(all, "200 OK"));
+  CHECK(all.compare(all.size() - 6, 6, "\r\n\r\nok") == 0);
+}
+
 TEST_CASE_METHOD(Fixture, "a connection reset before it was accepted does not end the service") {
   for (int i = 0; i < 5; i++) connectAndReset();
   CHECK(contains(get("/ok"), "200 OK"));
