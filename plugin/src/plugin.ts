@@ -1,5 +1,6 @@
 // The plugin at work: puts the parts together for one instance of OpenCode, that is, one directory.
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
+import { Audit } from "./hooks/audit.ts";
 import { chatMessageHook } from "./hooks/chat-message.ts";
 import { configHook } from "./hooks/config.ts";
 import { eventHook } from "./hooks/event.ts";
@@ -21,16 +22,18 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
   const family = new Family(client);
   const sessionOf = async (id: string) => connection.session(id, { root: await family.rootOf(id) });
   const results = new Results();
-  const stopToasts = watchForToasts(connection, family, opencodeToaster(client));
+  const toaster = opencodeToaster(client);
+  const stopToasts = watchForToasts(connection, family, toaster);
+  const audit = new Audit(client, options, (toast) => toaster.add(toast));
   return {
     tool: sandboxTools(client, sessionOf, results),
     "tool.definition": defineTools,
     "chat.message": chatMessageHook(directory, sessionOf),
-    "tool.execute.before": toolBeforeHook(options),
+    "tool.execute.before": toolBeforeHook(options, (tool) => audit.refused(tool)),
     "tool.execute.after": results.hook,
     "experimental.chat.system.transform": systemHook([directory, worktree]),
     "shell.env": shellEnvHook(options, family),
-    config: configHook(options),
+    config: configHook(options, ({ mcp }) => void audit.run(mcp)),
     event: eventHook(client, connection, family),
     // The connection serves the process and the sandboxes outlive it: only what belongs to this instance ends.
     dispose: async () => stopToasts(),

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config } from "@opencode-ai/plugin";
 import type { ConnectionState } from "../src/client/types.ts";
+import { findUnknown } from "../src/hooks/audit.ts";
 import { configHook, openPermissions, sandboxShell } from "../src/hooks/config.ts";
 import { rewriteSystem } from "../src/hooks/system.ts";
 import { type Toast, Toaster, watchConnection } from "../src/hooks/toasts.ts";
@@ -199,4 +200,14 @@ test("only an absence that lasts is told, and then the return", async () => {
   set({ status: "connected", again: true });
   assert.deepEqual(shown, ["Bridge not reachable", "Bridge reconnected"]);
   stop();
+});
+
+test("the audit finds tools and MCP servers that nobody has looked at, unless the options name them", () => {
+  const ids = ["bash", "bash", "read", "skill", "invalid", "plan_exit", "stranger", "friend", "stranger"];
+  const mcp = { files: { type: "local" }, "my.db": { type: "remote" }, off: { enabled: false } };
+  assert.deepEqual(findUnknown(ids, mcp, options), { tools: ["friend", "plan_exit", "stranger"], servers: ["files", "my.db"] });
+  const given = readOptions({ allowTools: ["fri*", "my_db_query", "plan_exit"] });
+  assert.deepEqual(findUnknown(ids, mcp, given), { tools: ["stranger"], servers: ["files"] });
+  assert.deepEqual(findUnknown(["bash"], undefined, options), { tools: [], servers: [] });
+  assert.deepEqual(findUnknown(["x"], mcp, readOptions({ allowTools: ["*"] })), { tools: [], servers: [] });
 });

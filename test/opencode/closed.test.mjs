@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { World } from "./world.mjs";
+import { World, eventually } from "./world.mjs";
 
 /** Calls that would change or show the host's directory, in which there is one file. */
 function attack(world) {
@@ -132,7 +132,7 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
     }
   });
 
-  test("a tool of another plugin is refused unless the options name it", async () => {
+  test("an unknown tool, of another plugin or of an MCP server, is told of at start and refused, unless the options name it", async () => {
     const world = await World.start({ bridge: false, serve: false });
     try {
       const tools = join(world.env.XDG_CONFIG_HOME, "opencode/tool");
@@ -143,12 +143,26 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
           `export default { description: "x", args: {}, execute: async () => "${name} ran" };`,
         );
       }
-      await world.useOpenCode({ options: { allowTools: ["fri*"] } });
+      const mcp = { outside: { type: "local", command: ["node", join(import.meta.dirname, "mcp-server.mjs")] } };
+      await world.useOpenCode({ options: { allowTools: ["fri*"] }, config: { mcp } });
       const session = await world.opencode.newSession();
+      const toasts = () =>
+        world.opencode.events
+          .filter(({ type }) => type === "tui.toast.show")
+          .map(({ properties: { title, message } }) => `${title}: ${message}`);
+      const closed = /^2 tools are closed: stranger, all of MCP server outside: .*"allowTools"/;
+      await eventually("the audit is told", () => toasts().some((text) => closed.test(text)));
+
       const stranger = await world.opencode.callTool(session, "stranger", {});
       assert.match(stranger.state.error, /^The tool "stranger" is closed: /);
+      const outside = await world.opencode.callTool(session, "outside_touch", {});
+      assert.match(outside.state.error, /^The tool "outside_touch" is closed: /);
+      for (const name of ["stranger", "outside_touch"]) {
+        await eventually("the refusal is told", () => toasts().some((text) => text.startsWith(`A tool was refused: ${name}: `)));
+      }
       const friend = await world.opencode.callTool(session, "friend", {});
       assert.equal(friend.state.output, "friend ran");
+      assert.deepEqual(world.hostFiles(), []);
     } finally {
       await world.stop();
     }

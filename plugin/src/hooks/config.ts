@@ -9,16 +9,18 @@ import { accessSync, constants } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Hooks } from "@opencode-ai/plugin";
 import { isAllowed, type Options } from "../host/options.ts";
+import { HIDDEN } from "../tools/known.ts";
 
 type Rules = Record<string, unknown>;
 
 /** Questions that our tools ask. */
 const OURS = new Set(["*", "bash", "read", "edit", "glob", "grep", "external_directory"]);
 
-/** Tools that would show the machine of OpenCode: not offered to the model. `tool.execute.before` refuses them too. */
-const HIDDEN = ["skill", "lsp", "list"];
-
-export function configHook(options: Options): NonNullable<Hooks["config"]> {
+/** `onConfigured` is given the configuration once it is what OpenCode will use. */
+export function configHook(
+  options: Options,
+  onConfigured: (settings: Readonly<Record<string, unknown>>) => void = () => {},
+): NonNullable<Hooks["config"]> {
   return async (config) => {
     const settings: Rules = config as Rules;
     const permission = openPermissions(settings["permission"], options.permission);
@@ -38,6 +40,7 @@ export function configHook(options: Options): NonNullable<Hooks["config"]> {
     settings["snapshot"] = false;
     settings["lsp"] = false;
     settings["formatter"] = false;
+    onConfigured(settings);
   };
 }
 

@@ -2,28 +2,28 @@
 // OpenCode, another plugin or an MCP server may bring one that does not.
 import type { Hooks } from "@opencode-ai/plugin";
 import { isAllowed, type Options } from "../host/options.ts";
-import { definitions } from "../tools/definitions.ts";
-
-/** They act on the session, the model or the network. */
-const HARMLESS = new Set([
-  "task", "todowrite", "webfetch", "websearch", "question", "invalid", "StructuredOutput", //
-]);
-
-const SANDBOXED = new Set(definitions.map(({ id }) => id));
+import { isSafe, sandboxed } from "../tools/known.ts";
 
 /** The form in which OpenCode finds `@file` in a prompt. */
 const MENTION = /(?<![\w`])@(\.?[^\s`,.]*(?:\.[^\s`,.]+)*)/g;
 
-export function toolBeforeHook(options: Options): NonNullable<Hooks["tool.execute.before"]> {
+/** `onRefused` is told the name of each tool that is refused. */
+export function toolBeforeHook(
+  options: Options,
+  onRefused: (tool: string) => void = () => {},
+): NonNullable<Hooks["tool.execute.before"]> {
   return async ({ tool }, output) => {
-    if (!SANDBOXED.has(tool) && !HARMLESS.has(tool) && !isAllowed(tool, options)) throw refusal(tool);
+    if (!isSafe(tool) && !isAllowed(tool, options)) {
+      onRefused(tool);
+      throw refusal(tool);
+    }
     if (tool === "task") hideMentions(output.args);
   };
 }
 
 function refusal(tool: string): Error {
   return new Error(
-    `The tool "${tool}" is closed: it would act outside of this session's sandbox. Use ${[...SANDBOXED].join(", ")} ` +
+    `The tool "${tool}" is closed: it would act outside of this session's sandbox. Use ${[...sandboxed].join(", ")} ` +
       `instead, which act inside. (The user can open it with "allowTools" in the options of opencode-sandbridge.)`,
   );
 }

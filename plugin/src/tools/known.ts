@@ -1,0 +1,25 @@
+// Every tool that OpenCode 1.18.33 has, by what the plugin does about it.
+import { definitions } from "./definitions.ts";
+
+/** They act on the session, the model or the network, not on OpenCode's machine. */
+const HARMLESS = new Set([
+  "task", "todowrite", "webfetch", "websearch", "question", "invalid", "StructuredOutput", //
+]);
+
+/** They would show OpenCode's machine: not offered to the model, and refused. */
+export const HIDDEN = ["skill", "lsp", "list"] as const;
+
+const SANDBOXED = new Set(definitions.map(({ id }) => id));
+
+/** Ours, which act in the sandbox. */
+export const sandboxed: ReadonlySet<string> = SANDBOXED;
+
+/** Whether it may run as it is. */
+export function isSafe(tool: string): boolean {
+  return SANDBOXED.has(tool) || HARMLESS.has(tool);
+}
+
+/** Whether somebody has looked at this tool and decided. */
+export function isKnown(tool: string): boolean {
+  return isSafe(tool) || (HIDDEN as readonly string[]).includes(tool);
+}
