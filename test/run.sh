@@ -51,7 +51,7 @@ count_of() {
 
 # What Catch2, node:test, Bun and the sanitizers say of a failure: it may be far from the end.
 failures_of() {
-  grep -anE -B 14 -A 14 'FAILED:|due to a fatal error|^not ok |^ +not ok |^\(fail\)|ERROR: [A-Z][A-Za-z]*Sanitizer|runtime error: ' "$1" |
+  grep -anE -B 14 -A 14 'FAILED:|^FAIL |due to a fatal error|^not ok |^ +not ok |^\(fail\)|ERROR: [A-Z][A-Za-z]*Sanitizer|runtime error: ' "$1" |
     head -n 200 || true
 }
 

@@ -222,7 +222,7 @@ kj::Promise<SnapshotFacts> BoxSnapshots::take(Order order, kj::Maybe<Box&> runni
   entry.owner = owner();
   for (auto& layer : order.layers) entry.layers.add(kj::str(layer));
   if (entry.layers.size() + 1 > MAX_LAYERS) {
-    throwError(ErrorKind::FAILED, "this sandbox stands on too many snapshots of snapshots");
+    throwError(ErrorKind::FAILED, kj::str("this sandbox stands on ", MAX_LAYERS, " snapshots of one another, which is the limit: copy its files into a new sandbox"));
   }
   // Those below stay while it is made, whoever forgets them.
   use(entry.layers);

@@ -34,19 +34,4 @@ target_link_libraries(sandbridge-daemon PRIVATE
   ${SANDBRIDGE_STATIC_kj-http} ${SANDBRIDGE_STATIC_kj-async} ${SANDBRIDGE_STATIC_kj}
   Threads::Threads)
 
-set(SANDBRIDGE_DAEMON_IMAGE ${CMAKE_BINARY_DIR}/generated/daemon-image.c)
-file(CONFIGURE OUTPUT ${SANDBRIDGE_DAEMON_IMAGE} CONTENT [[
-__asm__(
-    ".section .rodata\n"
-    ".global sandbridge_daemon_image_begin, sandbridge_daemon_image_end\n"
-    ".balign 16\n"
-    "sandbridge_daemon_image_begin:\n"
-    ".incbin \"@CMAKE_BINARY_DIR@/sandbridge-daemon\"\n"
-    "sandbridge_daemon_image_end:\n"
-    ".byte 0\n"
-    ".text\n");
-]] @ONLY)
-set_source_files_properties(${SANDBRIDGE_DAEMON_IMAGE} PROPERTIES
-  OBJECT_DEPENDS ${CMAKE_BINARY_DIR}/sandbridge-daemon)
-target_sources(sandbridge-localcloud PRIVATE ${SANDBRIDGE_DAEMON_IMAGE})
-add_dependencies(sandbridge-localcloud sandbridge-daemon)
+sandbridge_embed(sandbridge-daemon sandbridge_daemon_image sandbridge-localcloud)

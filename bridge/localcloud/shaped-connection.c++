@@ -18,7 +18,7 @@ kj::Exception broken() { return KJ_EXCEPTION(DISCONNECTED, "the connection is br
 }  // namespace
 
 ShapedConnection::ShapedConnection(kj::Own<kj::AsyncIoStream> innerParam, kj::Timer& timer)
-    : inner(kj::mv(innerParam)), timer(timer), ended(nullptr) {
+    : PassThroughStream(kj::mv(innerParam)), timer(timer), ended(nullptr) {
   auto paf = kj::newPromiseAndFulfiller<void>();
   endedFulfiller = kj::mv(paf.fulfiller);
   ended = paf.promise.fork();
@@ -101,14 +101,6 @@ kj::Promise<void> ShapedConnection::whenWriteDisconnected() {
 
 void ShapedConnection::shutdownWrite() {
   if (!over) inner->shutdownWrite();
-}
-
-void ShapedConnection::getsockopt(int level, int option, void* value, kj::uint* length) {
-  inner->getsockopt(level, option, value, length);
-}
-
-void ShapedConnection::setsockopt(int level, int option, const void* value, kj::uint length) {
-  inner->setsockopt(level, option, value, length);
 }
 
 kj::Promise<void> trickle(kj::AsyncOutputStream& to, kj::ArrayPtr<const kj::byte> bytes, uint64_t bytesPerSecond,

@@ -1,12 +1,13 @@
 #pragma once
 // A client's TCP connection that can be broken in all the ways in which networks break them.
 
-#include <kj/async-io.h>
 #include <kj/timer.h>
+
+#include "net/pass-through-stream.h"
 
 namespace sandbridge::localcloud {
 
-class ShapedConnection final : public kj::AsyncIoStream {
+class ShapedConnection final : public PassThroughStream {
  public:
   ShapedConnection(kj::Own<kj::AsyncIoStream> inner, kj::Timer& timer);
 
@@ -27,14 +28,8 @@ class ShapedConnection final : public kj::AsyncIoStream {
   kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>> pieces) override;
   kj::Promise<void> whenWriteDisconnected() override;
   void shutdownWrite() override;
-  void abortRead() override { inner->abortRead(); }
-  void getsockopt(int level, int option, void* value, kj::uint* length) override;
-  void setsockopt(int level, int option, const void* value, kj::uint length) override;
-  void getsockname(struct sockaddr* address, kj::uint* length) override { inner->getsockname(address, length); }
-  void getpeername(struct sockaddr* address, kj::uint* length) override { inner->getpeername(address, length); }
 
  private:
-  kj::Own<kj::AsyncIoStream> inner;
   kj::Timer& timer;
   bool over = false;
   kj::Own<kj::PromiseFulfiller<void>> endedFulfiller;

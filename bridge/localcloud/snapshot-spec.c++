@@ -14,7 +14,6 @@ kj::Array<kj::String> SnapshotSpec::toArguments() const {
   add("snapshots", snapshots);
   add("pid-namespace", kj::str(pidNamespace));
   add("range", range ? "1" : "0");
-  for (auto& layer : flatten) add("flatten", layer);
   return result.releaseAsArray();
 }
 
@@ -31,7 +30,6 @@ SnapshotSpec SnapshotSpec::fromArguments(kj::ArrayPtr<char*> arguments) {
     if (key == "snapshots") spec.snapshots = kj::str(value);
     if (key == "pid-namespace") spec.pidNamespace = strtoull(value.cStr(), nullptr, 10);
     if (key == "range") spec.range = value == "1";
-    if (key == "flatten") spec.flatten.add(kj::str(value));
   }
   return spec;
 }

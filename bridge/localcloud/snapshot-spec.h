@@ -23,7 +23,6 @@ struct SnapshotSpec {
   kj::String snapshots;  // the folder of all snapshots, absolute
   uint64_t pidNamespace = 0;  // 0: nothing runs in the box
   bool range = false;         // root mode: owners are kept
-  kj::Vector<kj::String> flatten;  // ids of snapshots, top first, that the new one is to hold too
 
   kj::Array<kj::String> toArguments() const;
   static SnapshotSpec fromArguments(kj::ArrayPtr<char*> arguments);

@@ -11,7 +11,7 @@ namespace sandbridge {
 constexpr size_t READ_AHEAD = 16 * 1024;
 
 WatchedStream::WatchedStream(kj::Own<kj::AsyncIoStream> inner)
-    : inner(kj::mv(inner)), gone(nullptr) {
+    : PassThroughStream(kj::mv(inner)), gone(nullptr) {
   auto paf = kj::newPromiseAndFulfiller<void>();
   goneFulfiller = kj::mv(paf.fulfiller);
   gone = paf.promise.fork();

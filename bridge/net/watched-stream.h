@@ -1,16 +1,14 @@
 #pragma once
 // A connection that can tell that its peer has closed it while nobody reads from it.
 
-#include <kj/async-io.h>
+#include "net/pass-through-stream.h"
 
 namespace sandbridge {
 
-// Passes everything through to `inner`. While watched it reads ahead a little (what comes is kept for the next read), since
-// only reading tells the end.
-class WatchedStream final : public kj::AsyncIoStream {
+// While watched it reads ahead a little (what comes is kept for the next read), since only reading tells the end.
+class WatchedStream final : public PassThroughStream {
  public:
   explicit WatchedStream(kj::Own<kj::AsyncIoStream> inner);
-  KJ_DISALLOW_COPY(WatchedStream);
 
   void watch(bool on);
 
@@ -25,25 +23,9 @@ class WatchedStream final : public kj::AsyncIoStream {
   kj::Promise<void> write(kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>> pieces) override {
     return inner->write(pieces);
   }
-  kj::Promise<void> whenWriteDisconnected() override { return inner->whenWriteDisconnected(); }
-  void shutdownWrite() override { inner->shutdownWrite(); }
-  void abortRead() override { inner->abortRead(); }
-  void getsockopt(int level, int option, void* value, kj::uint* length) override {
-    inner->getsockopt(level, option, value, length);
-  }
-  void setsockopt(int level, int option, const void* value, kj::uint length) override {
-    inner->setsockopt(level, option, value, length);
-  }
-  void getsockname(struct sockaddr* address, kj::uint* length) override {
-    inner->getsockname(address, length);
-  }
-  void getpeername(struct sockaddr* address, kj::uint* length) override {
-    inner->getpeername(address, length);
-  }
   kj::Maybe<int> getFd() const override { return inner->getFd(); }
 
  private:
-  kj::Own<kj::AsyncIoStream> inner;
   kj::Array<kj::byte> ahead;
   kj::ArrayPtr<kj::byte> unread;  // in `ahead`
   bool watched = false;

@@ -22,18 +22,4 @@ target_link_options(sandbridge-helper PRIVATE -nostdlib -static -s -Wl,--gc-sect
   ${SANDBRIDGE_MUSL_crt1.o} ${SANDBRIDGE_MUSL_crti.o})
 target_link_libraries(sandbridge-helper PRIVATE ${SANDBRIDGE_MUSL_libc.a} ${SANDBRIDGE_BUILTINS} ${SANDBRIDGE_MUSL_crtn.o})
 
-set(SANDBRIDGE_HELPER_IMAGE ${CMAKE_BINARY_DIR}/generated/helper-image.c)
-file(CONFIGURE OUTPUT ${SANDBRIDGE_HELPER_IMAGE} CONTENT [[
-__asm__(
-    ".section .rodata\n"
-    ".global sandbridge_helper_image_begin, sandbridge_helper_image_end\n"
-    ".balign 16\n"
-    "sandbridge_helper_image_begin:\n"
-    ".incbin \"@CMAKE_BINARY_DIR@/sandbridge-helper\"\n"
-    "sandbridge_helper_image_end:\n"
-    ".byte 0\n"
-    ".text\n");
-]] @ONLY)
-set_source_files_properties(${SANDBRIDGE_HELPER_IMAGE} PROPERTIES OBJECT_DEPENDS ${CMAKE_BINARY_DIR}/sandbridge-helper)
-target_sources(sandbridge-sandbox PRIVATE ${SANDBRIDGE_HELPER_IMAGE})
-add_dependencies(sandbridge-sandbox sandbridge-helper)
+sandbridge_embed(sandbridge-helper sandbridge_helper_image sandbridge-sandbox)

@@ -5,33 +5,10 @@
 #
 #   SANDBRIDGE_BINARY=build/sandbridge test/faults/bridge-and-cloud.sh
 set -u
-binary=${SANDBRIDGE_BINARY:-$(dirname "$0")/../../build/sandbridge}
-work=$(mktemp -d)
-export XDG_STATE_HOME=$work/state HOME=$work/home
-mkdir "$HOME"
-unset TENSORLAKE_API_KEY TENSORLAKE_PAT SANDBRIDGE_TOKEN SANDBRIDGE_TOKEN_FILE http_proxy HTTP_PROXY
+source "$(dirname "$0")/../checks.sh"
 # Never in an argument list: there it would be found below.
 key=tl_apiKey_$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 printf '%s\n' "$key" >"$work/key"
-pass=0 fail=0
-
-check() { # SENTENCE GOT WANTED
-  if [ "$2" = "$3" ]; then
-    pass=$((pass + 1)) && echo "ok   $1"
-  else
-    fail=$((fail + 1)) && echo "FAIL $1: got [$2], wanted [$3]"
-  fi
-}
-holds() { # SENTENCE TEXT PART
-  case $2 in *"$3"*) check "$1" yes yes ;; *) check "$1" "$2" "... $3 ..." ;; esac
-}
-until_true() { # COMMAND...: for 30 s at most
-  for _ in $(seq 600); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  return 1
-}
 
 # cloud NAME ADDRESS [OPTION...]: leaves its process in $NAME_cloud and its URL in $NAME_api
 cloud() {
@@ -57,7 +34,6 @@ bridge() {
 use() { export SANDBRIDGE_URL; SANDBRIDGE_URL=$(grep -o 'ws:[^ ]*' "$work/$1-bridge"); }
 end() { kill -"$1" "$2" && wait "$2" 2>/dev/null; }
 
-demo() { "$binary" exec --session demo -- "$@" </dev/null; }
 bash_tool() { # COMMAND: the output, exactly
   jq -cn --arg c "$1" '{command: $c, description: "test"}' | "$binary" tool bash --session demo - | jq -j .output
 }
@@ -92,7 +68,7 @@ waiting=$!
 cloud main 127.0.0.1:0
 bridge main
 
-check "a command runs in a cloud that asks for a key" "$(demo echo hello)" hello
+check "a command runs in a cloud that asks for a key" "$(in_demo echo hello)" hello
 check "a tool too" "$(bash_tool 'echo hello')" hello
 
 # --- Output, exactly ---
@@ -100,7 +76,7 @@ exact() { # SENTENCE PRINTF-FORMAT
   # shellcheck disable=SC2059
   printf "$2" >"$work/wanted"
   # shellcheck disable=SC2016
-  demo sh -c 'printf "$1"' sh "$2" >"$work/got"
+  in_demo sh -c 'printf "$1"' sh "$2" >"$work/got"
   check "exec: $1" "$(od -An -c "$work/got")" "$(od -An -c "$work/wanted")"
   bash_tool "printf '$2'" >"$work/got"
   check "bash tool: $1" "$(od -An -c "$work/got")" "$(od -An -c "$work/wanted")"
@@ -112,15 +88,15 @@ exact "newlines at the start" '\n\na'
 exact "carriage returns" 'a\r\nb\rc\r\n'
 exact "tabs, blanks and a bare line" ' \t a  \n \n'
 exact "text beyond ASCII" 'gr\303\274\303\237e \360\237\230\200\n'
-demo printf 'a\377\376b\000c\n' >"$work/got"
+in_demo printf 'a\377\376b\000c\n' >"$work/got"
 printf 'a\377\376b\000c\n' >"$work/wanted"
 check "exec passes bytes that are no text" "$(od -An -c "$work/got")" "$(od -An -c "$work/wanted")"
 check "a tool replaces them, and the command goes on" "$(bash_tool "printf 'a\\377b\\n'; echo after")" \
   "$(printf 'a\357\277\275b\nafter')"
-check "a line of megabytes is exact" "$(demo sh -c 'head -c 3000000 /dev/zero | tr "\0" x' | sha256sum)" \
+check "a line of megabytes is exact" "$(in_demo sh -c 'head -c 3000000 /dev/zero | tr "\0" x' | sha256sum)" \
   "$(head -c 3000000 /dev/zero | tr '\0' x | sha256sum)"
-check "a million short lines are exact" "$(demo seq 1000000 | sha256sum)" "$(seq 1000000 | sha256sum)"
-demo sh -c 'kill -9 $$'
+check "a million short lines are exact" "$(in_demo seq 1000000 | sha256sum)" "$(seq 1000000 | sha256sum)"
+in_demo sh -c 'kill -9 $$'
 check "death by a signal is 128 and the signal" $? 137
 
 # --- The key ---
@@ -142,7 +118,7 @@ done
 check "no environment holds it but the bridge's and the cloud's" "$holders" ""
 # shellcheck disable=SC2016
 check "the sandbox sees none of its processes with it" \
-  "$(demo sh -c 'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline; env; cat /etc/* 2>/dev/null; ls -laR /workspace /tmp' 2>/dev/null |
+  "$(in_demo sh -c 'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline; env; cat /etc/* 2>/dev/null; ls -laR /workspace /tmp' 2>/dev/null |
     grep -acFf "$work/key")" 0
 check "no file of the cloud or of the bridge's state holds it" \
   "$(grep -rlFf "$work/key" "$work/main" "$work/away" "$XDG_STATE_HOME" 2>/dev/null | head -n 3)" ""
@@ -153,7 +129,7 @@ check "the command that slept meanwhile was ended by its signal" $? 143
 wrong=tl_apiKey_wrong_$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
 right_bridge=$main_bridge
 bridge main "$wrong"
-demo true >"$work/refused" 2>&1
+in_demo true >"$work/refused" 2>&1
 check "a wrong key is a failure" $? 1
 holds "that names the variable" "$(cat "$work/refused")" TENSORLAKE_API_KEY
 check "and not the key" "$(grep -c tl_apiKey "$work/refused")" 0
@@ -175,10 +151,10 @@ wait $client
 check "a bridge that is killed under a command ends its client with a failure" $? 1
 holds "that does not claim to know" "$(cat "$work/refused")" "may have been done"
 bridge main
-check "the command ran once" "$(demo sh -c 'sleep 3.5; grep -c x killed')" 1
+check "the command ran once" "$(in_demo sh -c 'sleep 3.5; grep -c x killed')" 1
 
 end KILL "$main_cloud"
-demo sh -c 'echo x >>refused; grep -c x refused' >"$work/refused" 2>&1 &
+in_demo sh -c 'echo x >>refused; grep -c x refused' >"$work/refused" 2>&1 &
 client=$!
 sleep 1.5
 cloud main "${main_api#http://}"
@@ -188,7 +164,7 @@ check "a cloud that is killed and comes back is waited for, and the command runs
 # --- Ending a command over a slow line, while others are busy ---
 cloud slow 127.0.0.1:0 --latency 50
 bridge slow
-demo true
+in_demo true
 busy=()
 for n in 1 2 3 4 5 6; do
   (while [ ! -e "$work/enough" ]; do "$binary" exec --session "busy$n" -- sh -c 'seq 2000; :' </dev/null >/dev/null 2>&1; done) &
@@ -213,6 +189,4 @@ wait $waiting
 check "a control plane that was away was waited for, and the command ran once" "$(cat "$work/away-output")" x
 check "no log holds a key" "$(grep -c tl_apiKey "$work/log")" 0
 
-echo "$pass pass"
-echo "$fail fail"
-[ "$fail" = 0 ]
+finish

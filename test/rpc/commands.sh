@@ -4,32 +4,8 @@
 #
 #   SANDBRIDGE_BINARY=build/sandbridge test/rpc/commands.sh
 set -u
-binary=${SANDBRIDGE_BINARY:-$(dirname "$0")/../../build/sandbridge}
-work=$(mktemp -d)
-export XDG_STATE_HOME=$work/state HOME=$work/home
-mkdir "$HOME"
-unset TENSORLAKE_API_KEY TENSORLAKE_PAT SANDBRIDGE_TOKEN SANDBRIDGE_TOKEN_FILE
-pass=0 fail=0 bridge= port=0
-
-check() { # SENTENCE GOT WANTED
-  if [ "$2" = "$3" ]; then
-    pass=$((pass + 1)) && echo "ok   $1"
-  else
-    fail=$((fail + 1)) && echo "FAIL $1: got [$2], wanted [$3]"
-  fi
-}
-
-holds() { # SENTENCE TEXT PART
-  case $2 in *"$3"*) check "$1" yes yes ;; *) check "$1" "$2" "... $3 ..." ;; esac
-}
-
-until_true() { # COMMAND...: for 20 s at most
-  for _ in $(seq 200); do
-    "$@" && return 0
-    sleep 0.1
-  done
-  return 1
-}
+source "$(dirname "$0")/../checks.sh"
+bridge= port=0
 
 start() {
   : >"$work/out"
@@ -48,7 +24,6 @@ stop() { # SIGNAL: leaves the bridge's exit code in $code
   bridge=
 }
 
-in_demo() { "$binary" exec --session demo -- "$@" </dev/null; }
 # How many processes of the sandbox have this command line.
 running() {
   in_demo sh -c 'n=0; for p in /proc/[0-9]*/cmdline; do
@@ -204,6 +179,4 @@ holds "in words" "$(cat "$work/err")" "refuses the token"
 unset SANDBRIDGE_TOKEN
 check "no token is in the log" "$(grep -c "$(cat "$XDG_STATE_HOME/sandbridge/token")" "$work/log")" 0
 
-echo "$pass pass"
-echo "$fail fail"
-[ "$fail" = 0 ]
+finish
