@@ -146,7 +146,7 @@ TEST_CASE("a daemon that cannot be reached is 502, one that hangs up is 502 too"
 
 TEST_CASE("events of a stream arrive one by one while it is open, and keep the sandbox awake") {
   Cloud cloud;
-  auto id = cloud.create("probe", R"(,"timeout_secs":1)");
+  auto id = cloud.create("probe", R"(,"timeout_secs":3)");
   auto& timer = cloud.io.provider->getTimer();
   kj::Own<kj::PromiseFulfiller<void>> goOn;
   cloud.machine.daemon = [&](HttpMethod, kj::StringPtr, const kj::HttpHeaders&, kj::AsyncInputStream&,
@@ -154,7 +154,7 @@ TEST_CASE("events of a stream arrive one by one while it is open, and keep the s
     kj::HttpHeaders headers(*cloud.machine.daemonTable);
     headers.set(kj::HttpHeaderId::CONTENT_TYPE, "text/event-stream");
     auto stream = response.send(200, "OK", headers);
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 12; i++) {
       auto paf = kj::newPromiseAndFulfiller<void>();
       goOn = kj::mv(paf.fulfiller);
       co_await stream->write("data: {}\n\n", 10);
@@ -171,11 +171,11 @@ TEST_CASE("events of a stream arrive one by one while it is open, and keep the s
   request.body = nullptr;
   auto response = request.response.wait(cloud.io.waitScope);
   CHECK(response.headers->get(kj::HttpHeaderId::CONTENT_TYPE).orDefault("") == "text/event-stream");
-  for (int i = 0; i < 6; i++) {
+  for (int i = 0; i < 12; i++) {
     char event[10];
     response.body->read(event, 10).wait(cloud.io.waitScope);  // while the daemon waits
     CHECK(std::string(event, 10) == "data: {}\n\n");
-    // Six times 300 ms of traffic under an idle limit of one second.
+    // Twelve times 300 ms of traffic under an idle limit of three seconds.
     timer.afterDelay(300 * kj::MILLISECONDS).wait(cloud.io.waitScope);
     goOn->fulfill();
   }

@@ -56,9 +56,11 @@ TEST_CASE("latency shifts the messages of a WebSocket, each way") {
   for (int i = 0; i < 20; i++) socket.send(i % 2 ? TEXT : BINARY, std::to_string(i));
   f.cloud.until([&]() { return f.received > 0; });
   CHECK(f.now() - begin >= 60 * kj::MILLISECONDS);
-  for (int i = 0; i < 20; i++) CHECK(socket.receive() == Frame{i % 2 ? TEXT : BINARY, std::to_string(i)});
+  for (int i = 0; i < 20; i++) {
+    CHECK(socket.receive() == Frame{i % 2 ? TEXT : BINARY, std::to_string(i)});
+    if (i == 0) CHECK(f.received > 2);  // not held back until the first is answered
+  }
   CHECK(f.now() - begin >= 120 * kj::MILLISECONDS);
-  CHECK(f.now() - begin < 20 * 120 * kj::MILLISECONDS);
   socket.send(CLOSE, closing(4321, "enough"));
   CHECK(socket.receive() == Frame{CLOSE, closing(4321, "enough")});
   CHECK(socket.atEnd());

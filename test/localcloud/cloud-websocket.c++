@@ -220,11 +220,12 @@ TEST_CASE("a WebSocket's slow reader holds back the writer instead of filling me
 }
 
 TEST_CASE("WebSocket messages keep a sandbox awake; an open one without any does not") {
-  Fixture f(R"(,"timeout_secs":1)");
+  Fixture f(R"(,"timeout_secs":3)");
   f.session = echo;
   auto socket = f.open();
   auto& timer = f.cloud.io.provider->getTimer();
-  for (int i = 0; i < 6; i++) {
+  // More than the three seconds, in steps that a busy machine does not stretch to them.
+  for (int i = 0; i < 12; i++) {
     socket.send(TEXT, "x");
     CHECK(socket.receive() == Frame{TEXT, "x"});
     timer.afterDelay(300 * kj::MILLISECONDS).wait(f.cloud.io.waitScope);

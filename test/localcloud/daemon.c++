@@ -169,7 +169,7 @@ TEST_CASE("reading a run slowly holds back the process instead of filling memory
 
 TEST_CASE("a process is started, listed, followed, signalled and deleted by pid or name") {
   Daemon d;
-  auto pid = d.start("echo out; echo err >&2; trap 'echo got; exit 4' TERM; while :; do sleep 0.05; done",
+  auto pid = d.start("trap 'echo got; exit 4' TERM; echo out; echo err >&2; while :; do sleep 0.05; done",
                      ",\"name\":\"web 1\"");
   CHECK(contains(d.request(HttpMethod::GET, "/processes").body, kj::str("\"pid\":", pid)));
   auto info = d.request(HttpMethod::GET, "/processes/web%201");
@@ -179,8 +179,10 @@ TEST_CASE("a process is started, listed, followed, signalled and deleted by pid 
   CHECK(contains(info.body, "\"command\":\"sh\""));
   CHECK(d.request(HttpMethod::POST, kj::str("/processes/", pid, "/signal"), "{\"signal\":99}").status == 400);
   CHECK(d.request(HttpMethod::POST, kj::str("/processes/", pid, "/signal"), "{\"signal\":0}").status == 400);
-  // Wait until the trap is set: "out" has been printed before it, so look for the sleep.
-  d.timer().afterDelay(200 * kj::MILLISECONDS).wait(d.scope());
+  // The trap is set before "out" is printed.
+  for (int i = 0; i < 1000 && !contains(d.request(HttpMethod::GET, kj::str("/processes/", pid, "/stdout")).body, "out"); i++) {
+    d.timer().afterDelay(10 * kj::MILLISECONDS).wait(d.scope());
+  }
   auto signalled = d.request(HttpMethod::POST, kj::str("/processes/", pid, "/signal"), "{\"signal\":15}");
   CHECK(signalled.status == 200);
   CHECK(signalled.body == "{\"success\":true}");
