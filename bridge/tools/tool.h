@@ -41,6 +41,7 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
 kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runGlob(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runGrep(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runProcess(ToolContext& context, Arguments arguments, ToolUi& ui);
 
 // A failed result: `text` is what the model gets.
 ToolResult failedResult(kj::String text);

@@ -31,6 +31,10 @@ const Field GLOB[] = {{"pattern"_kj, Field::STRING, true}, {"path"_kj, Field::ST
 const Field GREP[] = {{"pattern"_kj, Field::STRING, true},
                       {"path"_kj, Field::STRING, false},
                       {"include"_kj, Field::STRING, false}};
+const Field PROCESS[] = {{"action"_kj, Field::STRING, true},   {"command"_kj, Field::STRING, false},
+                         {"workdir"_kj, Field::STRING, false}, {"id"_kj, Field::NATURAL, false},
+                         {"offset"_kj, Field::NATURAL, false}, {"input"_kj, Field::STRING, false},
+                         {"close"_kj, Field::BOOLEAN, false},  {"wait"_kj, Field::NATURAL, false}};
 
 const Tool TOOLS[] = {
     {"bash"_kj, BASH, runBash},
@@ -40,6 +44,7 @@ const Tool TOOLS[] = {
     {"apply_patch"_kj, APPLY_PATCH, runApplyPatch},
     {"glob"_kj, GLOB, runGlob},
     {"grep"_kj, GREP, runGrep},
+    {"process"_kj, PROCESS, runProcess},
 };
 
 class ToolboxImpl final : public Toolbox {

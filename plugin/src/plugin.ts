@@ -4,6 +4,7 @@ import { Audit } from "./hooks/audit.ts";
 import { chatMessageHook } from "./hooks/chat-message.ts";
 import { configHook } from "./hooks/config.ts";
 import { eventHook } from "./hooks/event.ts";
+import { Resume } from "./hooks/resume.ts";
 import { shellEnvHook } from "./hooks/shell-env.ts";
 import { systemHook } from "./hooks/system.ts";
 import { opencodeToaster, watchForToasts } from "./hooks/toasts.ts";
@@ -22,20 +23,32 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
   const family = new Family(client);
   const sessionOf = async (id: string) => connection.session(id, { root: await family.rootOf(id) });
   const results = new Results();
+  const resume = new Resume(client, family, connection, sessionOf);
+  const replaceFiles = chatMessageHook(directory, sessionOf);
+  const onEvent = eventHook(client, connection, family);
   const toaster = opencodeToaster(client);
   const stopToasts = watchForToasts(connection, family, toaster);
   const audit = new Audit(client, options, (toast) => toaster.add(toast));
   return {
     tool: sandboxTools(client, sessionOf, results),
     "tool.definition": defineTools,
-    "chat.message": chatMessageHook(directory, sessionOf),
+    "chat.message": async (message, output) => {
+      await replaceFiles(message, output);
+      await resume.onMessage(message.sessionID, output);
+    },
     "tool.execute.before": toolBeforeHook(options, (tool) => audit.refused(tool)),
     "tool.execute.after": results.hook,
     "experimental.chat.system.transform": systemHook([directory, worktree]),
     "shell.env": shellEnvHook(options, family),
     config: configHook(options, ({ mcp }) => void audit.run(mcp)),
-    event: eventHook(client, connection, family),
+    event: async (occurrence) => {
+      if (occurrence.event.type === "session.created") resume.noteNew(occurrence.event.properties.info.id);
+      await onEvent(occurrence);
+    },
     // The connection serves the process and the sandboxes outlive it: only what belongs to this instance ends.
-    dispose: async () => stopToasts(),
+    dispose: async () => {
+      stopToasts();
+      resume.close();
+    },
   };
 }

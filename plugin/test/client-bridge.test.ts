@@ -39,7 +39,7 @@ const kind = async (promise: Promise<unknown>): Promise<string> => {
 test("the bridge says who it is", async () => {
   const info = await client.hello();
   assert.deepEqual([info.name, info.backend, info.workspace], ["sandbridge", "local", "/workspace"]);
-  for (const tool of ["bash", "read", "write", "edit", "apply_patch", "glob", "grep"]) assert.ok(info.tools.includes(tool), tool);
+  for (const tool of ["bash", "read", "write", "edit", "apply_patch", "glob", "grep", "process"]) assert.ok(info.tools.includes(tool), tool);
 });
 
 describe("commands", () => {

@@ -54,7 +54,8 @@ function aborted(command: string, tail: OutputTail): CallResult {
 const LOOK = 'printf "%s\\n" "$HOME"; for path do if [ -d "$path" ]; then echo 1; else echo 0; fi; done';
 const LOOK_TIMEOUT_MS = 15_000;
 
-function surroundingsOf(session: SandboxSession, context: CallContext): Surroundings {
+/** The sandbox as questions about a command need it, asked when they do. */
+export function surroundingsOf(session: SandboxSession, context: CallContext): Surroundings {
   const look = async (paths: readonly string[]): Promise<string[]> => {
     try {
       const result = await session.run(["sh", "-c", LOOK, "sh", ...paths], {

@@ -2,9 +2,11 @@
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
 import type { SandboxSession } from "../client/types.ts";
 import type { Results } from "../hooks/tool-after.ts";
-import { runBash } from "./bash-run.ts";
+import { runBash, surroundingsOf } from "./bash-run.ts";
+import type { CallContext, CallResult } from "./context.ts";
 import { forward } from "./forward.ts";
 import { LiveMetadata } from "./live-metadata.ts";
+import { runProcess } from "./process-run.ts";
 import { makeTools } from "./tools-shape.ts";
 
 export function sandboxTools(
@@ -14,10 +16,23 @@ export function sandboxTools(
 ): NonNullable<Hooks["tool"]> {
   return makeTools(async (id, args, context) => {
     const session = await sessionOf(context.sessionID);
-    const result =
-      id === "bash"
-        ? await runBash(session, args, context, new LiveMetadata(client, context))
-        : await forward(session, id, args, context);
-    return results.keep(context.callID, result);
+    return results.keep(context.callID, await run(client, session, id, args, context));
   });
+}
+
+function run(
+  client: PluginInput["client"],
+  session: SandboxSession,
+  id: string,
+  args: object,
+  context: CallContext,
+): Promise<CallResult> {
+  switch (id) {
+    case "bash":
+      return runBash(session, args, context, new LiveMetadata(client, context));
+    case "process":
+      return runProcess(session, args, context, surroundingsOf(session, context));
+    default:
+      return forward(session, id, args, context);
+  }
 }
