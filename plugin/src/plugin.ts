@@ -4,8 +4,10 @@ import { Audit } from "./hooks/audit.ts";
 import { chatMessageHook } from "./hooks/chat-message.ts";
 import { configHook } from "./hooks/config.ts";
 import { eventHook } from "./hooks/event.ts";
+import { Instructions } from "./hooks/instructions.ts";
 import { Resume } from "./hooks/resume.ts";
 import { shellEnvHook } from "./hooks/shell-env.ts";
+import { carrySkill } from "./hooks/skill.ts";
 import { systemHook } from "./hooks/system.ts";
 import { opencodeToaster, watchForToasts } from "./hooks/toasts.ts";
 import { Results } from "./hooks/tool-after.ts";
@@ -13,6 +15,7 @@ import { toolBeforeHook } from "./hooks/tool-before.ts";
 import { sharedConnection } from "./host/connection.ts";
 import { Family } from "./host/family.ts";
 import { readOptions } from "./host/options.ts";
+import { SKILL } from "./tools/known.ts";
 import { sandboxTools } from "./tools/sandbox-tools.ts";
 import { defineTools } from "./tools/tools-shape.ts";
 
@@ -26,6 +29,7 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
   const resume = new Resume(client, family, connection, sessionOf);
   const replaceFiles = chatMessageHook(directory, sessionOf);
   const onEvent = eventHook(client, connection, family);
+  const instructions = new Instructions(client, sessionOf);
   const toaster = opencodeToaster(client);
   const stopToasts = watchForToasts(connection, family, toaster);
   const audit = new Audit(client, options, (toast) => toaster.add(toast));
@@ -37,8 +41,11 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
       await resume.onMessage(message.sessionID, output);
     },
     "tool.execute.before": toolBeforeHook(options, (tool) => audit.refused(tool)),
-    "tool.execute.after": results.hook,
-    "experimental.chat.system.transform": systemHook([directory, worktree]),
+    "tool.execute.after": async (call, output) => {
+      if (call.tool === SKILL) await carrySkill(output, () => sessionOf(call.sessionID));
+      else await results.hook(call, output);
+    },
+    "experimental.chat.system.transform": systemHook([directory, worktree], (id) => instructions.section(id)),
     "shell.env": shellEnvHook(options, family),
     config: configHook(options, ({ mcp }) => void audit.run(mcp)),
     event: async (occurrence) => {

@@ -1,10 +1,14 @@
 // The plugin's hooks, each by itself. What OpenCode makes of them is in test/opencode.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { Config } from "@opencode-ai/plugin";
 import type { ConnectionState } from "../src/client/types.ts";
 import { findUnknown } from "../src/hooks/audit.ts";
 import { configHook, openPermissions, sandboxShell } from "../src/hooks/config.ts";
+import { withoutHostInstructions } from "../src/hooks/instructions.ts";
 import { rewriteSystem } from "../src/hooks/system.ts";
 import { type Toast, Toaster, watchConnection } from "../src/hooks/toasts.ts";
 import { toolBeforeHook } from "../src/hooks/tool-before.ts";
@@ -58,7 +62,7 @@ test("the config hook opens agents' rules too, and hides the tools that show the
   const config = { permission: { "*": CLOSED }, agent: { build: { permission: { bash: CLOSED, edit: "ask" } } } };
   await configHook(options)(config as unknown as Config);
   assert.deepEqual(config, {
-    permission: { skill: "deny", lsp: "deny", list: "deny" },
+    permission: { lsp: "deny", list: "deny" },
     agent: { build: { permission: { edit: "ask" } } },
     shell: sandboxShell(),
     snapshot: false,
@@ -72,8 +76,8 @@ const before = (tool: string, args: object, given = options) =>
   toolBeforeHook(given)({ tool, sessionID: "s", callID: "c" }, { args });
 
 test("known tools run, any other is refused by name unless the options allow it", async () => {
-  for (const tool of ["bash", "read", "apply_patch", "task", "todowrite", "webfetch", "question"]) await before(tool, {});
-  for (const tool of ["lsp", "skill", "list", "server_tool", "", "Bash"]) {
+  for (const tool of ["bash", "read", "apply_patch", "task", "todowrite", "webfetch", "question", "skill"]) await before(tool, {});
+  for (const tool of ["lsp", "list", "server_tool", "", "Bash"]) {
     await assert.rejects(before(tool, {}), /is closed: it would act outside of this session's sandbox/);
   }
   const given = readOptions({ allowTools: ["server_*", "exact"] });
@@ -100,14 +104,41 @@ test("the model reads of the workspace where OpenCode names the host's directori
     "  Platform: darwin",
     "</env>",
     "Instructions from: /home/ann/work/app/AGENTS.md",
+    "HOST RULES",
+    "",
+    "More of them.",
     "Instructions from: /home/ann/.config/opencode/AGENTS.md",
+    "Rules for every project",
+    "Instructions from: /home/ann/work/app/named-in-the-configuration.md",
+    "Named",
+    "  <skill>",
+    "    <name>tabs</name>",
+    "    <description>Tabs</description>",
+    "    <location>/home/ann/.claude/skills/tabs/SKILL.md</location>",
+    "  </skill>",
     "Not the same: /home/ann/work/app-two /home/annabel",
   ].join("\n");
-  const rewritten = rewriteSystem(system, ["/home/ann/work/app", "/home/ann/work"], "/home/ann");
+  const own = "Instructions from: /workspace/AGENTS.md\nThe sandbox's rules\n";
+  const rewritten = rewriteSystem(system, ["/home/ann/work/app", "/home/ann/work"], "/home/ann", own);
   assert.match(rewritten, /Working directory: \/workspace\n {2}Workspace root folder: \/workspace\n {2}Platform: linux\n<\/env>\n/);
-  assert.match(rewritten, /Instructions from: \/workspace\/AGENTS.md\nInstructions from: ~\/.config\/opencode\/AGENTS.md/);
+  assert.match(rewritten, /\nInstructions from: \/workspace\/AGENTS.md\nThe sandbox's rules\n\nInstructions from: ~\/.config\/opencode\/AGENTS.md\nRules for/);
+  assert.match(rewritten, /\nInstructions from: \/workspace\/named-in-the-configuration.md\nNamed\n/);
+  assert.doesNotMatch(rewritten, /HOST RULES|More of them/);
+  assert.match(rewritten, /<location>\/tmp\/opencode\/skills\/tabs\/SKILL.md<\/location>/);
   assert.match(rewritten, /Not the same: \/workspace\/app-two \/home\/annabel/);
   assert.match(rewritten, /act in a Linux sandbox that belongs to this session/);
+});
+
+test("a host's instruction file goes whole, also when its text looks like other sections", (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "sandbridge-instructions-"));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, "AGENTS.md");
+  const text = "HOST\n\nInstructions from: elsewhere\nHOST\nSkills provide specialized instructions HOST\n";
+  writeFileSync(path, text);
+  const system = `<env>\n</env>\nInstructions from: ${path}\n${text}\nSkills provide specialized instructions and workflows`;
+  const rewritten = withoutHostInstructions(system, [directory]);
+  assert.equal(rewritten, "<env>\n</env>\nSkills provide specialized instructions and workflows");
+  assert.equal(withoutHostInstructions(`a\nInstructions from: ${path}\n${text}`, [directory]), "a\n");
 });
 
 test("a prompt without an environment block, as for titles, is only cleaned", () => {

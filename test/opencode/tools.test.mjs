@@ -125,7 +125,9 @@ describe("tools of a real OpenCode", () => {
     await opencode.play(session, [{ text: "done" }]);
     const request = world.requests().filter(({ tools }) => tools?.length).at(-1);
     const names = request.tools.map((tool) => tool.function.name).sort();
-    assert.deepEqual(names, ["bash", "edit", "glob", "grep", "process", "question", "read", "task", "todowrite", "webfetch", "write"]);
+    assert.deepEqual(names, [
+      "bash", "edit", "glob", "grep", "process", "question", "read", "skill", "task", "todowrite", "webfetch", "write",
+    ]);
     const system = request.messages[0].content;
     assert.match(system, /Working directory: \/workspace\n/);
     assert.doesNotMatch(system, new RegExp(world.directory));

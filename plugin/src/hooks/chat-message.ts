@@ -16,6 +16,10 @@ const CALLED = "Called the Read tool with the following input: ";
 const DIRECTORY = "application/x-directory";
 const FAILED = /^Read tool failed to read ([\s\S]*?) with the following error: /;
 
+/** How `tool.execute.before` leaves a mention in a subagent's prompt. */
+const QUOTED_MENTION = /`@([^\s`]+)`/g;
+const MOST_MENTIONS = 20;
+
 /** How long a prompt waits for the sandbox's files, which includes a sandbox that has to be made first. */
 const READ_TIMEOUT_MS = 60_000;
 
@@ -41,7 +45,36 @@ export function chatMessageHook(
       return (await session).tools.call("read", args, { signal });
     };
     await replaceHostFiles(parts, toSandbox, read);
+    // In a user's own prompt quotes say that it is no mention.
+    if (parts.some(mentionsQuoted) && (await isSubagent(sessionOf(sessionID)))) await attachMentioned(parts, toSandbox, read);
   };
+}
+
+function mentionsQuoted(part: Part): part is TextPart {
+  return part.type === "text" && !part.synthetic && part.text.search(QUOTED_MENTION) >= 0;
+}
+
+/** When OpenCode does not say, the words stay what they are. */
+async function isSubagent(session: Promise<SandboxSession>): Promise<boolean> {
+  return await session.then(({ id, root }) => id !== root, () => false);
+}
+
+/** Adds the workspace's files that a subagent's prompt mentions. What is no file there stays the word that it is. */
+async function attachMentioned(parts: Part[], toSandbox: (path: string) => string, read: Reader): Promise<void> {
+  for (const part of [...parts]) {
+    if (!mentionsQuoted(part)) continue;
+    const paths = new Set([...part.text.matchAll(QUOTED_MENTION)].map(([, name]) => toSandbox(name as string)));
+    // A model wrote them, and nobody is asked: only the workspace is open to it anyway.
+    const inside = [...paths].filter((path) => path.startsWith(`${WORKSPACE}/`));
+    const found = await Promise.all(
+      inside.slice(0, MOST_MENTIONS).map(async (filePath, index) => {
+        const args = { filePath };
+        const result = await attempt(read, args);
+        return result.failed ? [] : fill([{ ...part, synthetic: true, id: `${part.id}${index}f` }], args, result);
+      }),
+    );
+    parts.splice(parts.indexOf(part) + 1, 0, ...found.flat());
+  }
 }
 
 /** Changes the parts in place. Nothing of a host file stays, whatever `read` does. */

@@ -6,8 +6,11 @@ const HARMLESS = new Set([
   "task", "todowrite", "webfetch", "websearch", "question", "invalid", "StructuredOutput", //
 ]);
 
+/** Reads OpenCode's machine for the user's own sake; hooks/skill.ts brings what it found into the sandbox. */
+export const SKILL = "skill";
+
 /** They would show OpenCode's machine: not offered to the model, and refused. */
-export const HIDDEN = ["skill", "lsp", "list"] as const;
+export const HIDDEN = ["lsp", "list"] as const;
 
 const SANDBOXED = new Set(definitions.map(({ id }) => id));
 
@@ -16,7 +19,7 @@ export const sandboxed: ReadonlySet<string> = SANDBOXED;
 
 /** Whether it may run as it is. */
 export function isSafe(tool: string): boolean {
-  return SANDBOXED.has(tool) || HARMLESS.has(tool);
+  return SANDBOXED.has(tool) || HARMLESS.has(tool) || tool === SKILL;
 }
 
 /** Whether somebody has looked at this tool and decided. */
