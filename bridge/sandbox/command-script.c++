@@ -50,7 +50,7 @@ trap : HUP INT QUIT TERM USR1 USR2
 ( exec 2>&5 3>&- 4>&- 5>&-; exec "$@" )
 s=$?
 [ $s -eq 0 ] || kill -TERM -$$
-printf "%s\n" $s >&4'
+printf "%s %s\n" $s $$ >&4'
 exec 3>&1
 group() {
   exec 8>&2 2>/dev/null
@@ -65,6 +65,9 @@ else
 fi
 set -- $s
 printf 'x %s\n' "$1"
+# What the command has left in the background would end with this script.
+exec 3>&- 7>&- >/dev/null 2>&1 </dev/null
+while [ "$1" = 0 ] && [ -n "$2" ] && kill -0 "-$2"; do sleep 1; done
 )sh"_kj;
 
 // $1 root  $2 script, then its arguments

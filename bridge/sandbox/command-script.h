@@ -11,8 +11,10 @@
 //   n, r, f, l  instead of all else, or, for l, at any time: see helper/run.h
 //
 // Where an image cannot run the helper, a shell script says the same, slower. It cannot tell a
-// signal from an exit code above 128, nor be asked again, and what a command leaves in the
-// background ends with it where TensorLake ends all that a run has started.
+// signal from an exit code above 128, nor be asked again. TensorLake ends all that a run has started
+// when the run ends; what a command leaves in the background of its process group therefore keeps
+// the script, silent, from its end. What leaves the group too ends with the script: only the keeper,
+// which is a process of its own, holds that.
 //
 // Hostile text travels as arguments, never as script text.
 

@@ -67,6 +67,19 @@ describe("processes", () => {
     await assert.rejects(sandbox.writeStdin(pid, bytes("x")), (error) => /STDIN_NOT_WRITABLE/.test(error.message));
   });
 
+  it("take all that they have started along when they end", async () => {
+    const left = async (seconds) => (await sh(sandbox, `pgrep -fc '^sleep ${seconds}'`)).stdout.trim();
+    const script = (seconds) => `sleep ${seconds} & setsid -f sleep ${seconds}; (nohup sleep ${seconds} >/dev/null 2>&1 &)`;
+    const run = await sh(sandbox, script(7101));
+    assert.equal(run.exitCode, 0);
+    await until(async () => (await left(7101)) === "0");
+    const { pid } = await sandbox.startProcess("sh", { args: ["-c", `${script(7102)}; exec sleep 7103`] });
+    await until(async () => (await left(7102)) === "3");
+    assert.equal(await left(7103), "1");
+    await sandbox.killProcess(pid);
+    await until(async () => (await left("710[23]")) === "0");
+  });
+
   it("survive the death of the server, and are followed on", async () => {
     const { pid } = await sandbox.startProcess("sh", {
       args: ["-c", "echo before; while [ ! -e /tmp/after ]; do sleep 0.02; done; echo after"],

@@ -24,8 +24,9 @@ TEST_CASE("a box survives kill -9 of its server, with its processes, and the nex
   TemporaryFolder folder;
   inKilledServer(folder.path, [](kj::AsyncIoContext& io, Boxes& boxes) {
     auto box = boxes.start(spec("kept")).wait(io.waitScope);
-    run(*box, io.waitScope,
-        "(while :; do date +%s%N > /tmp/beat.new; mv /tmp/beat.new /tmp/beat; sleep 0.01; done) >/dev/null 2>&1 & echo $! > pid");
+    auto pid = start(*box, io.waitScope,
+                     "while :; do date +%s%N > /tmp/beat.new; mv /tmp/beat.new /tmp/beat; sleep 0.01; done");
+    run(*box, io.waitScope, kj::str("echo ", pid, " > pid; while ! test -e /tmp/beat; do sleep 0.01; done"));
   });
   auto io = kj::setupAsyncIo();
   auto boxes = newBoxes(io, folder.path).wait(io.waitScope);
@@ -46,7 +47,8 @@ TEST_CASE("a frozen box is adopted frozen, and thaws") {
   TemporaryFolder folder;
   inKilledServer(folder.path, [](kj::AsyncIoContext& io, Boxes& boxes) {
     auto box = boxes.start(spec("cold")).wait(io.waitScope);
-    run(*box, io.waitScope, "sleep 1000 >/dev/null 2>&1 & echo $! > pid");
+    auto pid = start(*box, io.waitScope, "exec sleep 1000");
+    run(*box, io.waitScope, kj::str("echo ", pid, " > pid"));
     box->freeze().wait(io.waitScope);
   });
   auto io = kj::setupAsyncIo();

@@ -33,8 +33,8 @@ TEST_CASE("a plain user's box runs, hides and ends as root's does, with a read-o
     expect("ls -A /home; ls -d /etc/ssh 2>/dev/null", "");
     expect("head -c1 /proc/1/mem 2>/dev/null || echo refused", "refused\n");
     expect("unshare -Ur true 2>/dev/null || echo refused", "refused\n");
-    run(*box, io.waitScope,
-        "mkdir shut; touch shut/f; chmod 0 shut; sleep 1000 >/dev/null 2>&1 &");
+    run(*box, io.waitScope, "mkdir shut; touch shut/f; chmod 0 shut");
+    start(*box, io.waitScope, "exec sleep 1000");
     box->freeze().wait(io.waitScope);
     box->thaw().wait(io.waitScope);
     expect("echo back", "back\n");
@@ -62,7 +62,8 @@ TEST_CASE("a plain user's boxes are adopted by the next server, running and froz
       BoxSpec spec;
       spec.id = kj::str(id);
       auto box = boxes->start(kj::mv(spec)).wait(io.waitScope);
-      run(*box, io.waitScope, "sleep 1000 >/dev/null 2>&1 & echo $! > pid");
+      auto pid = start(*box, io.waitScope, "exec sleep 1000");
+      run(*box, io.waitScope, kj::str("echo ", pid, " > pid"));
       if (id == "cold") box->freeze().wait(io.waitScope);
     }
     return kj::str("");

@@ -154,8 +154,9 @@ TEST_CASE("a box works on while it is copied, and its snapshot is of one moment"
             "  for name in ('first', 'second'):\n"
             "    with open('next', 'w') as f: f.write(str(n))\n"
             "    os.rename('next', name)\n"
-            "E\n"
-            "python3 count.py >/dev/null 2>&1 & sleep 0.2");
+            "E");
+  start(box, world.io.waitScope, "exec python3 count.py");
+  world.out(box, "while ! test -e second; do sleep 0.01; done");
   for (int i = 0; i < 5; i++) {
     auto snapshot = world.id();
     world.take(box, snapshot);
@@ -182,13 +183,14 @@ TEST_CASE("a change through a mapping, which leaves no time stamp, is in the nex
             "open('again', 'w').close()\n"
             "signal.pause()\n"
             "E\n"
-            "head -c 4096 /dev/zero > mapped;"
-            "python3 -c \"import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1});"
-            "exec(open('map.py').read())\" >/dev/null 2>&1 & echo $! > pid;"
-            "while ! test -e ready; do sleep 0.01; done; sleep 0.1");
+            "head -c 4096 /dev/zero > mapped");
+  auto pid = start(box, world.io.waitScope,
+                   "exec python3 -c \"import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1});"
+                   "exec(open('map.py').read())\"");
+  world.out(box, "while ! test -e ready; do sleep 0.01; done; sleep 0.1");
   auto one = world.id(), two = world.id();
   world.take(box, one);
-  world.out(box, "kill -USR1 $(cat pid); while ! test -e again; do sleep 0.01; done");
+  world.out(box, kj::str("kill -USR1 ", pid, "; while ! test -e again; do sleep 0.01; done"));
   world.take(box, two);
   CHECK(world.out(world.start("a", one), "head -c 1 mapped; echo") == "1\n");
   CHECK(world.out(world.start("b", two), "head -c 1 mapped; echo") == "2\n");
@@ -232,8 +234,10 @@ TEST_CASE("a server that is killed in the middle of a snapshot leaves a running 
       spec.network.internet = false;
       box = boxes.start(kj::mv(spec)).wait(io.waitScope);
       run(*box, io.waitScope,
-          "seq 1 3000 | xargs -I{} sh -c 'echo {} > f{}'; echo kept > file;"
-          "(while :; do date +%s%N > /tmp/beat.new; mv /tmp/beat.new /tmp/beat; sleep 0.01; done) >/dev/null 2>&1 &");
+          "seq 1 3000 | xargs -I{} sh -c 'echo {} > f{}'; echo kept > file");
+      start(*box, io.waitScope,
+            "while :; do date +%s%N > /tmp/beat.new; mv /tmp/beat.new /tmp/beat; sleep 0.01; done");
+      run(*box, io.waitScope, "while ! test -e /tmp/beat; do sleep 0.01; done");
       taking = boxes.takeSnapshot("source", kj::str("000000000000000000001"), *box);
       auto reached = [&]() {
         if (stage == COPYING) {

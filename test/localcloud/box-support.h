@@ -170,6 +170,15 @@ inline RunResult run(Box& box, kj::WaitScope& scope, kj::StringPtr script, kj::S
   return parseRun(answer.body);
 }
 
+// Starts a script as a process of its own, which goes on (what `run` has started ends with it). Returns its pid.
+inline kj::String start(Box& box, kj::WaitScope& scope, kj::StringPtr script) {
+  auto answer = ask(box.connect().wait(scope), kj::HttpMethod::POST, kj::str("/api/v1/processes"),
+                    shellRequest(script))
+                    .wait(scope);
+  KJ_REQUIRE(answer.status == 201, answer.body);
+  return kj::str(parseJson(answer.body)["pid"].GetInt());
+}
+
 // The first line of what a script prints.
 inline kj::String line(Box& box, kj::WaitScope& scope, kj::StringPtr script) {
   auto result = run(box, scope, script);

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,11 +32,12 @@ struct Result {
   kj::String out, err, complaint, workdir;
   kj::Maybe<ExitStatus> status;
   bool complete = false;
+  pid_t process = 0;  // when it is left
 };
 
 // Starts `request` and hands its lines, as they come, to `onLine`; the daemon's loss of trailing
-// newlines included.
-void runRequest(const tensorlake::ProcessRequest& request,
+// newlines included. Returns when both streams have ended; the process is to be waited for.
+pid_t readRequest(const tensorlake::ProcessRequest& request,
                 kj::Function<void(const ProcessEvent&)> onLine, kj::StringPtr shell = nullptr) {
   int outPipe[2], errPipe[2];
   KJ_SYSCALL(pipe2(outPipe, O_CLOEXEC));
@@ -87,10 +89,14 @@ void runRequest(const tensorlake::ProcessRequest& request,
       }
     }
   }
-  int status;
-  KJ_SYSCALL(waitpid(child, &status, 0));
   CHECK(partial[0].size() == 0);
   CHECK(partial[1].size() == 0);
+  return child;
+}
+
+void runRequest(const tensorlake::ProcessRequest& request,
+                kj::Function<void(const ProcessEvent&)> onLine) {
+  KJ_SYSCALL(waitpid(readRequest(request, kj::mv(onLine)), nullptr, 0));
 }
 
 tensorlake::ProcessRequest requestFor(const WorkspaceCommand& command, Way way,
@@ -101,12 +107,14 @@ tensorlake::ProcessRequest requestFor(const WorkspaceCommand& command, Way way,
   return theHelper().adapt(helperRequest(command, workdir, root, HelperCall{id}));
 }
 
+enum class End { WAITED_FOR, LEFT };
+
 Result run(WorkspaceCommand command, Way way, kj::StringPtr workdir = "/tmp",
-           kj::StringPtr root = "/tmp", kj::StringPtr shell = nullptr) {
+           kj::StringPtr root = "/tmp", kj::StringPtr shell = nullptr, End end = End::WAITED_FOR) {
   Result result;
   CommandOutput output(command.mergeStderr);
   kj::Vector<char> out, err;
-  runRequest(
+  result.process = readRequest(
       requestFor(command, way, workdir, root),
       [&](const ProcessEvent& event) {
         auto step = output.take(event);
@@ -115,6 +123,9 @@ Result run(WorkspaceCommand command, Way way, kj::StringPtr workdir = "/tmp",
         if (step.kind == CommandOutput::NO_WORKDIR) result.workdir = kj::mv(step.word);
       },
       shell);
+  if (end == End::WAITED_FOR) {
+    KJ_SYSCALL(waitpid(result.process, nullptr, 0));
+  }
   result.out = kj::heapString(out.asPtr());
   result.err = kj::heapString(err.asPtr());
   result.group = output.group();
@@ -222,16 +233,30 @@ TEST_CASE(
     "failure") {
   auto way = bothWays();
   int code = GENERATE(0, 1);
+  KJ_SYSCALL(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+  KJ_DEFER(prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0));
   auto result =
-      run(shellCommand(kj::str("sleep 60 >/dev/null 2>&1 & echo $!; exit ", code), true), way);
+      run(shellCommand(kj::str("sleep 60 >/dev/null 2>&1 & echo $!; exit ", code), true), way,
+          "/tmp", "/tmp", nullptr, End::LEFT);
   checkExit(result, ExitStatus::EXITED, code);
   pid_t background = atoi(result.out.cStr());
   REQUIRE(background > 1);
   auto alive = [&]() { return kill(background, 0) == 0; };
   if (code == 0) {
     CHECK(alive());
+    if (way == Way::SHELL) {
+      // The script stays: where a run's descendants end with it, it would take this one along.
+      usleep(200000);
+      CHECK(waitpid(result.process, nullptr, WNOHANG) == 0);
+    }
     kill(background, SIGKILL);
+    // Of the keeper, or, orphaned, of the test.
+    if (way == Way::SHELL) {
+      KJ_SYSCALL(waitpid(background, nullptr, 0));
+    }
+    KJ_SYSCALL(waitpid(result.process, nullptr, 0));
   } else {
+    KJ_SYSCALL(waitpid(result.process, nullptr, 0));
     // It becomes a zombie of init, or of whoever adopts it, before it is gone.
     auto state = kj::str("/proc/", background, "/stat");
     bool gone = false;

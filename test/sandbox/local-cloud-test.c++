@@ -219,6 +219,26 @@ TEST_CASE("a suspended sandbox is resumed by its next use, with its processes", 
   CHECK(world.bridge->observer.seen == "created suspended resumed ");
 }
 
+TEST_CASE("what a command leaves in the background lives on, however it has detached", "[localcloud]") {
+  World world;
+  auto session = world.bridge->session("server");
+  auto pids = world.run(*session,
+                        "sleep 301 >/dev/null 2>&1 & setsid -f sleep 302 >/dev/null 2>&1; "
+                        "(nohup sleep 303 >/dev/null 2>&1 &); sleep 0.2; pgrep -f '^sleep 30[123]' | tr '\\n' ' '");
+  // In another call, and after what the SDK would send has ended in between.
+  tensorlake::ProcessRequest request;
+  request.command = kj::str("sh");
+  request.args = kj::arr(kj::str("-c"), kj::str("sleep 304 & setsid -f sleep 304"));
+  request.workingDir = kj::str("/");
+  auto sandbox = kj::mv(world.wait(world.bridge->client->list())[0]);
+  auto plane = world.bridge->client->connect(sandbox);
+  auto events = world.wait(plane->run(kj::mv(request)));
+  while (world.wait(events->next()) != nullptr) continue;
+  CHECK(world.run(*session, "pgrep -f '^sleep 30[123]' | tr '\\n' ' '") == pids);
+  CHECK(world.run(*session, "pgrep -fc '^sleep 30[123]'") == "3\n");
+  CHECK(world.run(*session, "pgrep -fc '^sleep 304' || true") == "0\n");
+}
+
 TEST_CASE("a sandbox that somebody takes a snapshot of works on, and is suspended and resumed after it",
           "[localcloud]") {
   World world;

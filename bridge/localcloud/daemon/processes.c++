@@ -167,7 +167,10 @@ kj::Promise<void> Processes::reap() {
 void Processes::reapOnce() {
   auto give = [&](pid_t pid, int status) {
     for (auto& process : processes) {
-      if (process->pid == pid && process->status() == Process::RUNNING) process->reaped(status);
+      if (process->pid == pid && process->status() == Process::RUNNING) {
+        process->reaped(status);
+        mayHaveLeft = true;
+      }
     }
     tellOther(pid, status);
   };
@@ -179,6 +182,7 @@ void Processes::reapOnce() {
       if (pid <= 0) break;
       give(pid, status);
     }
+    if (mayHaveLeft) killRest();
   } else {
     for (auto& process : processes) {
       if (process->status() == Process::RUNNING &&
@@ -191,6 +195,20 @@ void Processes::reapOnce() {
     }
   }
   forgetOldest();
+}
+
+void Processes::killRest() {
+  kj::Vector<pid_t> known;
+  for (auto& process : processes) {
+    if (process->status() == Process::RUNNING) known.add(process->pid);
+  }
+  for (auto& other : others) known.add(other.pid);
+  mayHaveLeft = units.killRest(known, [&](uint64_t unit) {
+    for (auto& process : processes) {
+      if (process->handle == unit) return process->status() == Process::RUNNING;
+    }
+    return false;
+  });
 }
 
 void Processes::tellOther(pid_t pid, int status) {
@@ -244,7 +262,7 @@ kj::Own<Process> Processes::start(const Command& command, kj::Maybe<kj::String> 
       }
     }
   }
-  auto spawned = spawn(command);
+  auto spawned = spawn(command, units.mark(nextHandle));
   auto process = kj::refcounted<Process>(io, nextHandle++, kj::mv(name), command, kj::mv(spawned),
                                          logFiles);
   auto result = kj::addRef(*process);

@@ -9,6 +9,7 @@
 #include "output-log.h"
 #include "process-log.h"
 #include "spawn.h"
+#include "units.h"
 
 namespace sandbridge::localcloud::daemon {
 
@@ -76,7 +77,8 @@ class Process final : public kj::Refcounted {
 
 class Processes {
  public:
-  // `reapAll`: this process is the box's init and collects every orphan. Otherwise (tests) only its own children.
+  // `reapAll`: this process is the box's init, collects every orphan, and ends what ended commands have left behind. Otherwise
+  // (tests) it collects only its own children.
   // `logFiles` must outlive the processes.
   Processes(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& port, bool reapAll,
             kj::Maybe<LogFiles&> logFiles = nullptr);
@@ -107,7 +109,9 @@ class Processes {
   kj::UnixEventPort& port;
   bool reapAll;
   kj::Maybe<LogFiles&> logFiles;
-  uint64_t nextHandle = 1;
+  Units units;
+  uint64_t nextHandle = 1;  // also the number of the unit
+  bool mayHaveLeft = false;  // a command has ended, and something of its unit may not have
   kj::Vector<kj::Own<Process>> processes;  // oldest first
   struct Other {
     pid_t pid;
@@ -118,6 +122,7 @@ class Processes {
 
   kj::Promise<void> reap();
   void reapOnce();
+  void killRest();
   void tellOther(pid_t pid, int status);
   void forgetOldest();
 };

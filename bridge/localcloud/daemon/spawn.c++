@@ -102,7 +102,7 @@ User userFromEntry(kj::Maybe<kj::StringPtr> name, kj::Maybe<uid_t> uid) {
   return user;
 }
 
-enum class Step : int { WORKING_DIRECTORY, USER, STREAMS, EXEC };
+enum class Step : int { WORKING_DIRECTORY, USER, STREAMS, MARK, EXEC };
 
 struct Failure {
   Step step;
@@ -167,8 +167,8 @@ Prepared prepare(const Command& command) {
 }
 
 // Only async-signal-safe calls from here on.
-[[noreturn]] void become(const Command& command, Prepared& prepared, kj::Maybe<int> terminal, int in,
-                         int out, int err, int report) {
+[[noreturn]] void become(const Command& command, Prepared& prepared, kj::Maybe<int> terminal,
+                         kj::Maybe<Units::Mark> unit, int in, int out, int err, int report) {
   auto fail = [&](Step step) {
     Failure failure = {step, errno};
     if (write(report, &failure, sizeof failure) < 0) _exit(126);
@@ -188,6 +188,9 @@ Prepared prepare(const Command& command) {
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = kj::min(files.rlim_max, OPEN_FILES);
     setrlimit(RLIMIT_NOFILE, &files);
+  }
+  KJ_IF_MAYBE (mark, unit) {
+    if (!mark->set()) fail(Step::MARK);
   }
   // The daemon must outlive what it started.
   int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -234,6 +237,46 @@ PipeEnds makePipe(bool weWrite) {
   return result;
 }
 
+Spawned start(const Command& command, kj::Maybe<int> terminal, kj::Maybe<Units::Mark> unit) {
+  auto prepared = prepare(command);
+  kj::AutoCloseFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  auto report = makePipe(false);
+  PipeEnds in, out, err;
+  if (terminal == nullptr) {
+    if (command.pipeStdin) in = makePipe(true);
+    if (command.captureStdout) out = makePipe(false);
+    if (command.captureStderr) err = makePipe(false);
+  }
+  int unpiped = terminal.orDefault(null.get());
+  auto theirs = [&](PipeEnds& pipe) { return pipe.theirs == nullptr ? unpiped : pipe.theirs.get(); };
+
+  pid_t pid = fork();
+  if (pid < 0) {
+    throwError(ErrorKind::FAILED, kj::str("Failed to spawn process: ", strerror(errno)));
+  }
+  if (pid == 0) {
+    become(command, prepared, terminal, unit, theirs(in), theirs(out), theirs(err), report.theirs);
+  }
+  report.theirs = nullptr;
+  fcntl(report.ours, F_SETFL, 0);
+  Failure failure;
+  ssize_t n;
+  do {
+    n = read(report.ours, &failure, sizeof failure);
+  } while (n < 0 && errno == EINTR);
+  if (n == sizeof failure) {
+    // The reaper collects it.
+    kj::StringPtr what = failure.step == Step::WORKING_DIRECTORY ? command.workingDirectory.asPtr()
+                         : failure.step == Step::EXEC            ? command.program.asPtr()
+                         : failure.step == Step::USER            ? "change of user"_kj
+                         : failure.step == Step::MARK            ? "limits"_kj
+                                                                 : "streams"_kj;
+    throwError(ErrorKind::FAILED,
+               kj::str("Failed to spawn process: ", what, ": ", strerror(failure.error)));
+  }
+  return Spawned{pid, kj::mv(in.ours), kj::mv(out.ours), kj::mv(err.ours)};
+}
+
 }  // namespace
 
 User findUser(kj::StringPtr text) {
@@ -254,43 +297,10 @@ User findUser(uid_t uid, kj::Maybe<gid_t> gid) {
   return user;
 }
 
-Spawned spawn(const Command& command, kj::Maybe<int> terminal) {
-  auto prepared = prepare(command);
-  kj::AutoCloseFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
-  auto report = makePipe(false);
-  PipeEnds in, out, err;
-  if (terminal == nullptr) {
-    if (command.pipeStdin) in = makePipe(true);
-    if (command.captureStdout) out = makePipe(false);
-    if (command.captureStderr) err = makePipe(false);
-  }
-  int unpiped = terminal.orDefault(null.get());
-  auto theirs = [&](PipeEnds& pipe) { return pipe.theirs == nullptr ? unpiped : pipe.theirs.get(); };
-
-  pid_t pid = fork();
-  if (pid < 0) {
-    throwError(ErrorKind::FAILED, kj::str("Failed to spawn process: ", strerror(errno)));
-  }
-  if (pid == 0) {
-    become(command, prepared, terminal, theirs(in), theirs(out), theirs(err), report.theirs);
-  }
-  report.theirs = nullptr;
-  fcntl(report.ours, F_SETFL, 0);
-  Failure failure;
-  ssize_t n;
-  do {
-    n = read(report.ours, &failure, sizeof failure);
-  } while (n < 0 && errno == EINTR);
-  if (n == sizeof failure) {
-    // The reaper collects it.
-    kj::StringPtr what = failure.step == Step::WORKING_DIRECTORY ? command.workingDirectory.asPtr()
-                         : failure.step == Step::EXEC            ? command.program.asPtr()
-                         : failure.step == Step::USER            ? "change of user"_kj
-                                                                 : "streams"_kj;
-    throwError(ErrorKind::FAILED,
-               kj::str("Failed to spawn process: ", what, ": ", strerror(failure.error)));
-  }
-  return Spawned{pid, kj::mv(in.ours), kj::mv(out.ours), kj::mv(err.ours)};
+Spawned spawn(const Command& command, kj::Maybe<Units::Mark> unit) {
+  return start(command, nullptr, unit);
 }
+
+Spawned spawnOn(int terminal, const Command& command) { return start(command, terminal, nullptr); }
 
 }  // namespace sandbridge::localcloud::daemon

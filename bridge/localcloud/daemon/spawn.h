@@ -8,6 +8,8 @@
 
 #include <sys/types.h>
 
+#include "units.h"
+
 namespace sandbridge::localcloud::daemon {
 
 struct EnvironmentEntry {
@@ -46,7 +48,8 @@ struct Spawned {
 };
 
 // Throws FAILED with the reason when the program cannot be started. Blocks until it has: no longer than an exec takes.
-// With a `terminal`, that is the program's controlling terminal and all its streams, and nothing is piped.
-Spawned spawn(const Command& command, kj::Maybe<int> terminal = nullptr);
+Spawned spawn(const Command& command, kj::Maybe<Units::Mark> unit);
+// The terminal is the program's controlling one and all its streams; nothing is piped.
+Spawned spawnOn(int terminal, const Command& command);
 
 }  // namespace sandbridge::localcloud::daemon

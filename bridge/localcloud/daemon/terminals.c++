@@ -191,7 +191,7 @@ kj::Own<Terminal> Terminals::start(Command command, TerminalSize size) {
   }
   fcntl(master, F_SETFL, fcntl(master, F_GETFL) | O_NONBLOCK);
 
-  auto spawned = spawn(command, slave.get());
+  auto spawned = spawnOn(slave, command);
   auto terminal = kj::refcounted<Terminal>(io, time, command, size, kj::mv(master), spawned.pid,
                                            processes.onExit(spawned.pid));
   terminals.add(kj::addRef(*terminal));

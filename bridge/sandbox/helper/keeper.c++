@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -126,6 +127,8 @@ class Keeper final : public Handler {
     if (!signals.isOpen()) return complain("signalfd");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    // What detaches itself from its command becomes a child of the keeper: see hasChildren().
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 
     Descriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
     if (!null.isOpen()) return complain("/dev/null");
@@ -138,10 +141,18 @@ class Keeper final : public Handler {
     return true;
   }
 
+  // What commands have left in the background. It ends with the keeper, where TensorLake ends all
+  // that a process has started.
+  bool hasChildren() {
+    siginfo_t child = {};
+    return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
+  }
+
   // Somebody has removed the helper's folder: nobody can reach this keeper any more.
   bool isObsolete() {
     if (operations != nullptr || connections != nullptr || now() - lookedAt < LOOK_MS) return false;
     lookedAt = now();
+    if (hasChildren()) return false;
     char name[sizeof(sockaddr_un::sun_path)];
     sprintf(name, "%s%s", folder, SOCKET_NAME);
     struct stat st;
