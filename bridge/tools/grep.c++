@@ -9,9 +9,8 @@ namespace sandbridge {
 namespace {
 
 // Searches twice: for the files that match, to choose the newest, and in those for the lines.
-// Prints X if the directory cannot be searched, else R and ripgrep's JSON records (without ripgrep
-// N and what plain_grep prints). Of a record that is too long only the beginning and what follows
-// the line's text is kept, with a tab between.
+// Prints X if the directory cannot be searched, else R and ripgrep's JSON records up to one that is
+// too long, for which it prints L (without ripgrep N and what plain_grep prints).
 constexpr kj::StringPtr SCRIPT = R"sh(
 dir=$1 pattern=$2 include=$3 posix_ok=$4
 shift 4
@@ -25,11 +24,9 @@ if with_rg; then
     awk '
       { type = substr($0, 1, 14) }
       type == "{\"type\":\"match" && n <= 101 {
+        if (length($0) > 65536) { print "L"; exit }
         n++
-        if (length($0) <= 65536) print
-        else if (i = index($0, "\"},\"line_number\":")) {
-          print substr($0, 1, i > 30000 ? 30000 : i - 1) "\t" substr($0, i, 120)
-        }
+        print
       }
       type == "{\"type\":\"end\"," { print; if (n > 101) exit }
     '
@@ -56,85 +53,30 @@ set -- "$place" "$@"
 
 constexpr kj::StringPtr KIND_SCRIPT = R"(if [ -d "$1" ]; then printf d; fi)"_kj;
 
-// As in the script: bytes that are kept of a record whose line is too long.
-constexpr size_t CUT_RECORD = 30000;
-
 struct Match {
   std::string path;  // as ripgrep printed it
   uint64_t line = 0;
   uint64_t offset = 0;
-  std::string text;  // the whole line, or enough of a long one
+  std::string text;  // the whole line
 };
 
-std::string decodeBase64(std::string_view text) {
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (char c : text) {
-    int value = c >= 'A' && c <= 'Z'   ? c - 'A'
-                : c >= 'a' && c <= 'z' ? c - 'a' + 26
-                : c >= '0' && c <= '9' ? c - '0' + 52
-                : c == '+'             ? 62
-                : c == '/'             ? 63
-                                       : -1;
-    if (value < 0) break;
-    bits = bits << 6 | value;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      out.push_back(static_cast<char>(bits >> count));
+// What is no UTF-8, ripgrep reports in another form, with "bytes" for "text".
+std::string stringOf(const JsonValue& data, kj::StringPtr name) {
+  KJ_IF_MAYBE (value, getObject(data, name)) {
+    KJ_IF_MAYBE (text, getString(*value, "text")) {
+      return std::string(view(*text));
     }
   }
-  return out;
+  throw Refusal{kj::str("Invalid ripgrep match output")};
 }
 
-// {"text": "..."} or, for what is not UTF-8, {"bytes": "<base64>"}.
-std::string bytesOf(const JsonValue& value) {
-  KJ_IF_MAYBE (text, getString(value, "text")) {
-    return std::string(view(*text));
-  }
-  KJ_IF_MAYBE (bytes, getString(value, "bytes")) {
-    return decodeBase64(view(*bytes));
-  }
-  return {};
-}
-
-// A record that was too long: its beginning up to the end of the line's text, or cut inside of it;
-// and what followed.
-std::string mended(std::string_view record) {
-  size_t tab = record.find('\t');
-  if (tab == std::string_view::npos) return std::string(record);
-  auto head = record.substr(0, tab), tail = record.substr(tab + 1);
-  // Where it was cut, not inside an escape or a character. "\\u1234" is the longest.
-  size_t end = head.size();
-  if (end < CUT_RECORD) end = 0;
-  for (size_t back = 1; back <= 6 && back <= end; ++back) {
-    size_t at = end - back, slashes = 0;
-    while (slashes < at && head[at - slashes] == '\\') ++slashes;
-    if (slashes % 2 == 1) {
-      head = head.substr(0, at);
-      break;
-    }
-  }
-  if (end > 0) {
-    while (!head.empty() && (head.back() & 0xc0) == 0x80) head.remove_suffix(1);
-    if (!head.empty() && (head.back() & 0x80)) head.remove_suffix(1);
-  }
-  // The tail begins with "},"line_number":N,"absolute_offset":M and goes on somehow.
-  constexpr std::string_view OFFSET = "\"absolute_offset\":";
-  size_t digits = tail.find(OFFSET);
-  if (digits == std::string_view::npos) return {};
-  digits += OFFSET.size();
-  while (digits < tail.size() && tail[digits] >= '0' && tail[digits] <= '9') ++digits;
-  return std::string(head) + std::string(tail.substr(0, digits)) + "}}";
-}
-
+// Like OpenCode, gives the whole search up for a line that ripgrep cannot report in short.
 std::vector<Match> parseMatches(std::string_view output) {
   std::vector<Match> matches;
   size_t fileStart = 0;
   for (auto line : splitLines(output)) {
-    auto record = mended(line);
-    auto maybe = tryParseJson(chars(record));
+    if (line == "L") throw Refusal{kj::str("Ripgrep JSON record exceeded 65536 bytes")};
+    auto maybe = tryParseJson(chars(line));
     if (maybe == nullptr) continue;  // the empty last line
     auto& document = KJ_ASSERT_NONNULL(maybe);
     if (!document.IsObject()) continue;
@@ -152,12 +94,8 @@ std::vector<Match> parseMatches(std::string_view output) {
       fileStart = matches.size();
     } else if (type == "match") {
       Match match;
-      KJ_IF_MAYBE (path, getObject(data, "path")) {
-        match.path = bytesOf(*path);
-      }
-      KJ_IF_MAYBE (lines, getObject(data, "lines")) {
-        match.text = bytesOf(*lines);
-      }
+      match.path = stringOf(data, "path");
+      match.text = stringOf(data, "lines");
       match.line = getInt(data, "line_number").orDefault(0);
       match.offset = getInt(data, "absolute_offset").orDefault(0);
       matches.push_back(std::move(match));

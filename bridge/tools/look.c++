@@ -69,7 +69,10 @@ StatError statErrorOf(std::string_view message) {
   size_t colon = message.rfind(": ");
   auto reason = colon == std::string_view::npos ? message : message.substr(colon + 2);
   if (reason.starts_with("No such file")) return StatError::MISSING;
-  if (reason.starts_with("Not a directory")) return StatError::NOT_A_DIRECTORY;
+  // Of a directory that is to be made, the latter.
+  if (reason.starts_with("Not a directory") || reason.starts_with("File exists")) {
+    return StatError::NOT_A_DIRECTORY;
+  }
   if (reason.starts_with("Too many levels") || reason.starts_with("Symbolic link loop")) {
     return StatError::LOOP;
   }

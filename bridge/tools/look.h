@@ -9,7 +9,7 @@ namespace sandbridge {
 
 enum class StatError { NONE, MISSING, NOT_A_DIRECTORY, LOOP, DENIED, NAME_TOO_LONG, OTHER };
 
-// What stat(1) printed, read for its reason.
+// What stat(1) or mkdir(1) printed, read for its reason.
 StatError statErrorOf(std::string_view message);
 // OpenCode's tag for it: "NotFound", "BadResource", ...
 kj::StringPtr tagOf(StatError error);

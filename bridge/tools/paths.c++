@@ -45,6 +45,7 @@ std::string normalizePath(std::string_view path) {
 
 std::string joinToRoot(std::string_view root, std::string_view path) {
   if (path.starts_with('/')) return std::string(path);
+  if (path.empty()) return normalizePath(root);
   return normalizePath(std::string(root) + "/" + std::string(path));
 }
 

@@ -1,6 +1,7 @@
 #include "tools/tool.h"
 
 #include "base/coroutine.h"
+#include "tools/look.h"
 
 namespace sandbridge {
 
@@ -43,7 +44,17 @@ kj::String writeError(const kj::Exception& e, std::string_view path) {
     case ErrorKind::DENIED:
       return fileSystemError("PermissionDenied", "writeFile", path);
     default:
-      return kj::str(fileSystemError("Unknown", "writeFile", path), ": ", textOf(e));
+      break;
+  }
+  auto text = textOf(e);
+  switch (statErrorOf(view(text))) {
+    case StatError::NOT_A_DIRECTORY:
+    case StatError::LOOP:
+      return fileSystemError("BadResource", "writeFile", path);
+    case StatError::NAME_TOO_LONG:
+      return fileSystemError("Unknown", "writeFile", path);
+    default:
+      return kj::str(fileSystemError("Unknown", "writeFile", path), ": ", text);
   }
 }
 

@@ -14,28 +14,47 @@ export async function runBash(
   context: CallContext,
   live: LiveMetadata,
 ): Promise<CallResult> {
-  const command = "command" in args ? args.command : undefined;
-  // Without a command there is nothing to ask: the bridge refuses the call, in OpenCode's words.
-  if (typeof command === "string") {
-    const workdir = "workdir" in args && typeof args.workdir === "string" ? args.workdir : "";
-    const cwd = posix.resolve(WORKSPACE, workdir);
-    for (const question of await bashQuestions(command, cwd, surroundingsOf(session, context))) {
-      await context.ask(question);
-    }
+  if (!isBashCall(args)) {
+    // The bridge refuses it in OpenCode's words. There is nothing to ask, and nothing to run, whatever it makes of the rest.
+    const refused = "command" in args && typeof args.command === "string" ? { ...args, command: "" } : args;
+    return await forward(session, "bash", refused, context);
+  }
+  const { command, workdir = "" } = args;
+  const cwd = posix.resolve(WORKSPACE, workdir);
+  for (const question of await bashQuestions(command, cwd, surroundingsOf(session, context))) {
+    await context.ask(question);
   }
 
   const tail = new OutputTail();
+  const shown = () => ({ output: tail.shown() });
   try {
     return await forward(session, "bash", args, context, (bytes) => {
       tail.push(bytes);
-      live.update(() => ({ output: tail.shown() }));
+      live.update(shown);
     });
   } catch (error) {
-    if (context.abort.aborted && typeof command === "string") return aborted(command, tail);
+    if (context.abort.aborted) return aborted(command, tail);
+    // Also a command that could not be started has shown its output: none.
+    await live.updateNow(shown);
     throw error;
   } finally {
     await live.close();
   }
+}
+
+interface BashCall {
+  command: string;
+  workdir?: string;
+}
+
+/** Whether the arguments are those of a command that can be run. */
+function isBashCall(args: object): args is BashCall {
+  const { command, workdir, timeout } = args as Record<string, unknown>;
+  return (
+    typeof command === "string" &&
+    (workdir === undefined || typeof workdir === "string") &&
+    (timeout === undefined || (Number.isSafeInteger(timeout) && Number(timeout) > 0))
+  );
 }
 
 /** What OpenCode's own bash returns when the user stops it. */

@@ -49,6 +49,18 @@ export class LiveMetadata {
     this.#running ??= this.#run();
   }
 
+  /** Shows `metadata()` before it resolves. Never throws. */
+  async updateNow(metadata: () => Metadata): Promise<void> {
+    this.#next = undefined;
+    this.#wake?.();
+    await this.#running;
+    try {
+      await this.#send(metadata());
+    } catch {
+      // As above.
+    }
+  }
+
   /** Ends the updates. Awaited before the call returns: a late one would turn the finished call into a running one. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -3,19 +3,23 @@
 //   id        "tool/what-it-shows"
 //   setup     files of /workspace before the call: { path: text | { text | b64 | repeat: [s, n] | seq: [line with {}, n] | link | dir } }
 //   shell     a script for what `setup` cannot say, run in /workspace after it
-//   git       false: /workspace is no repository
 //   tool, args        the call; or
 //   calls     [[{ name, args }, ...], ...]: several, turn by turn; those of one turn start together
 //   reply     how permission questions are answered: "once" (the default), "always", "reject", or [reply, ...] in their order;
 //             { reply: "reject", message } gives a reason
 //   abort_after_s     the turn is aborted so long after its tool began
 //   look      false: what the call left in /workspace is not compared
+//   order     "any": lines of output, and questions, come in an order that OpenCode leaves to chance
+//   which     "any": more is found than is shown, and OpenCode leaves to chance what: paths are compared by their number
+//   kept      "any": OpenCode leaves to chance how much of the end of long output it has kept: here is at least as much
 //
 // The recorded calls of the C++ tools' own tests are made as well; of those lines, what was answered is not used here.
 import { readdirSync, readFileSync } from "node:fs";
 
 const RECORDED = new URL("../../tools/data/opencode-cases.jsonl", import.meta.url);
 const OWN = new URL("cases/", import.meta.url);
+/** What a recorded case needs besides to be played and compared: more fields, or others. */
+const changes = JSON.parse(readFileSync(new URL("recorded.json", OWN), "utf8"));
 
 export function loadCases() {
   const own = readdirSync(OWN).filter((name) => name.endsWith(".jsonl")).sort();
@@ -33,7 +37,7 @@ export function loadCases() {
 }
 
 function fromRecord({ id, tool, setup, args, permission_reply: reply }) {
-  return { id, tool, setup, args, ...(reply !== undefined && { reply }) };
+  return { id, tool, setup, args, ...(reply !== undefined && { reply }), ...changes[id] };
 }
 
 export const groupOf = ({ id }) => id.slice(0, id.indexOf("/"));
@@ -45,7 +49,7 @@ export function turnsOf({ tool, args, calls }) {
 }
 
 /** The script that makes a case's files, and its standard input: their contents, one after the other. */
-export function setupScript({ setup = {}, shell = "", git = true }) {
+export function setupScript({ setup = {}, shell = "" }) {
   const script = ["set -e", "cd /workspace"];
   const chunks = [];
   for (const [path, given] of Object.entries(setup)) {
@@ -61,7 +65,7 @@ export function setupScript({ setup = {}, shell = "", git = true }) {
       chunks.push(bytes);
     }
   }
-  if (git) script.push("git init -q . 2>/dev/null");
+  script.push("[ -e .git ] || git init -q . 2>/dev/null");
   if (shell) script.push(shell);
   return { script: script.join("\n"), input: Buffer.concat(chunks) };
 }

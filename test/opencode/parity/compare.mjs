@@ -7,16 +7,24 @@ const KEPT_OUTPUT = /(?:\/[\w.-]+)*\/(?:tool-output|\.sandbridge\/output)\/tool_
 export function differences(one, host, sandbox) {
   const found = [];
   const look = (what, left, right) => {
-    if (typeof left === "string" && typeof right === "string") return lookAtText(found, what, left, right);
+    if (typeof left === "string" && typeof right === "string") {
+      if (one.kept !== "any" || !isLessOfTheSame(left, right)) lookAtText(found, what, left, right);
+      return;
+    }
     if (isObject(left) && isObject(right)) {
       for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) look(`${what}.${key}`, left[key], right[key]);
     } else if (left !== right) found.push(`${what}: ${short(left)} became ${short(right)}`);
   };
-  look("case", normal(one, host), normal(one, sandbox));
+  look("case", seenOf(one, host), seenOf(one, sandbox));
   return found;
 }
 
 const isObject = (value) => typeof value === "object" && value !== null;
+
+function seenOf(one, seen) {
+  const { asked, ...rest } = normal(one, seen);
+  return { asked: one.order === "any" ? asked.map((question) => JSON.stringify(question)).sort() : asked, ...rest };
+}
 
 function normal(one, value) {
   if (typeof value === "string") return unordered(one, value.replaceAll(KEPT_OUTPUT, "/OUTPUT"));
@@ -25,13 +33,24 @@ function normal(one, value) {
   return value;
 }
 
-/** glob's lines, and grep's blocks of one file each, come in the order of ripgrep's threads: as sets they are compared. */
-function unordered({ tool }, text) {
-  if (tool === "glob") return text.split("\n").sort().join("\n");
+/**
+ * glob's lines, and grep's blocks of one file each, come in the order of ripgrep's threads, and so do the lines of cases that
+ * say so: as sets they are compared.
+ */
+function unordered({ tool, order, which }, text) {
+  if (which === "any") text = text.replace(/^\/.*$/gm, "/PATH");
+  if (tool === "glob" || order === "any") return text.split("\n").sort().join("\n");
   if (tool !== "grep" || !text.startsWith("Found ")) return text;
   const [head, ...rest] = text.split("\n");
   const blocks = rest.join("\n").split(/\n(?=\/)/).map((block) => block.trimEnd());
   return [head, ...blocks.sort()].join("\n");
+}
+
+/** Of output whose beginning was cut. Where the cut falls on the end of a line, that may show as an empty one. */
+function isLessOfTheSame(left, right) {
+  const head = /^\.\.\.output truncated\.\.\.\n\nFull output saved to: \/OUTPUT\n\n/;
+  const [kept, whole] = [left, right].map((text) => text.replace(head, ""));
+  return kept !== left && whole !== right && kept.length > 1 && whole.endsWith(kept.replace(/^\n/, ""));
 }
 
 function lookAtText(found, what, left, right) {

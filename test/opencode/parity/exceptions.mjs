@@ -1,2 +1,71 @@
-// Where the sandbox's tools mean to differ, and must: case, or group of cases, to the reason.
-export const exceptions = {};
+// Where the sandbox's tools mean to differ from OpenCode's own, and must: there OpenCode hangs or loses data, mostly.
+// README.md lists them; ../exceptions.test.mjs compares.
+
+/** What is done differently, in which cases it is seen. */
+export const differences = [
+  {
+    what: "A command whose shell is killed by a signal",
+    opencode: "waits until the timeout",
+    here: "ends with it; the exit code is 128 + the signal",
+    cases: ["bash/kill-self", "bash/kill-self-term"],
+  },
+  {
+    what: "A named pipe that is read",
+    opencode: "waits for a writer, for ever",
+    here: "is refused",
+    cases: ["read/fifo"],
+  },
+  {
+    what: "An edit of a file that is not all UTF-8",
+    opencode: "destroys the bytes that are not, anywhere in the file",
+    here: "leaves them as they are",
+    cases: ["edit/invalid-utf8"],
+  },
+  {
+    what: "`$&` and the like in the new text of an edit that replaces all",
+    opencode: "puts other text in their place",
+    here: "are taken literally",
+    cases: ["edit/dollar-replaceall"],
+  },
+  {
+    what: "A patch that moves a file onto itself",
+    opencode: "deletes it",
+    here: "keeps it",
+    cases: ["apply_patch/move-same"],
+  },
+  {
+    what: "A patch with two updates of one file",
+    opencode: "loses the first",
+    here: "applies both",
+    cases: ["apply_patch/same-file-twice"],
+  },
+  {
+    what: "A line that `read` cuts in the middle of a character",
+    opencode: "ends with half a surrogate pair, which is no valid text",
+    here: "ends with U+FFFD",
+    cases: ["read/long-line-emoji"],
+  },
+  {
+    what: "Output written to `/dev/stdout` or `/dev/stderr` by name",
+    opencode: "is lost with an error, as these are sockets",
+    here: "arrives",
+    cases: ["bash/dev-stderr"],
+  },
+  {
+    what: "The tools that are named when one does not exist",
+    opencode: "names its own",
+    here: "those that there are",
+    cases: ["misc/unknown-tool"],
+  },
+];
+
+/** Case to reason. */
+export const exceptions = Object.fromEntries(
+  differences.flatMap(({ what, opencode, here, cases }) => cases.map((id) => [id, `${what}: OpenCode ${opencode}; here ${here}`])),
+);
+
+/** The list as README.md has it. */
+export function table() {
+  const rows = differences.map(({ what, opencode, here }) => `| ${what} | ${opencode} | ${here} |\n`);
+  return `| What | OpenCode | Here |\n|---|---|---|\n${rows.join("")}`;
+}

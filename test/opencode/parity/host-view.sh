@@ -20,6 +20,8 @@ cd "$kept/view/root"
 for place in proc sys dev; do mount --rbind "/$place" "$place"; done
 mkdir -p "./$kept" workspace
 mount --bind "$kept" "./$kept"
+# A sandbox has none of these settings.
+rm -f root/.gitconfig etc/gitconfig
 # OpenCode finds out when it starts what the project is.
 git init -q workspace
 exec chroot . sh -c 'cd /workspace && exec "$@"' sh "$@"

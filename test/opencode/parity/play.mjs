@@ -4,8 +4,12 @@ import { RequestLog } from "./sides.mjs";
 
 const POLL_MS = 5;
 
+// An empty repository again: the same one, as OpenCode finds out when it starts what the project is.
+const CLEAR = "rm -rf /outside*; find /workspace -mindepth 1 -maxdepth 1 ! -name .git -exec rm -rf {} +";
+
 // Kinds, modes, sizes, links and contents of whatever is there; not of the repository's own files.
 const LOOK = `
+cd /workspace
 for top in . /outside; do [ -e "$top" ] || continue
 find "$top" -path ./.git -prune -o -printf '%y %m %p -> %l\\n' | LC_ALL=C sort
 find "$top" -path ./.git -prune -o -type f -exec sha256sum {} + | LC_ALL=C sort -k 2
@@ -18,46 +22,37 @@ export class Player {
   }
 
   async play(one) {
-    const { side } = this;
+    const { side, log } = this;
     const { opencode } = side;
-    const t0 = Date.now();
-    const session = await opencode.newSession();
-    await side.clear();
+    opencode.events.length = 0;
     const { script, input } = setupScript(one);
-    await side.run(session, script, input);
-    this.log.next();
-    const t1 = Date.now();
-    const from = opencode.events.length;
+    const [session] = await Promise.all([side.newSession(), side.run(`${CLEAR}\n${script}`, input)]);
+    log.next();
 
     const asked = [];
     const ending = new AbortController();
-    const helpers = [this.#answerQuestions(session, one, asked, from, ending.signal)];
-    if (one.abort_after_s !== undefined) helpers.push(this.#abort(session, one.abort_after_s, from, ending.signal));
+    const helpers = [this.#answerQuestions(session, one, asked, ending.signal)];
+    if (one.abort_after_s !== undefined) helpers.push(this.#abort(session, one.abort_after_s, ending.signal));
+    let parts;
     try {
-      await opencode.play(session, turnsOf(one), { model: modelFor(one) });
+      parts = await opencode.play(session, turnsOf(one), { model: modelFor(one) });
     } finally {
       ending.abort();
       await Promise.all(helpers);
     }
-    const t2 = Date.now();
-    const parts = await opencode.toolParts(session);
-    const seen = {
+    return {
       asked,
       parts: parts.map(({ tool, state }) => ({ tool, ...withoutTimes(state) })),
-      states: this.#states(session, parts, from),
+      states: this.#states(parts),
       model: this.#modelSaw(),
-      files: one.look === false ? "" : await side.run(session, LOOK),
+      files: one.look === false ? "" : await side.run(LOOK),
     };
-    await side.finish(session);
-    opencode.events.length = 0;
-    if (process.env.TIMES) console.log(side.constructor.name, one.id, t1 - t0, t2 - t1, Date.now() - t2);
-    return seen;
   }
 
-  async #answerQuestions(session, { reply = "once" }, asked, from, signal) {
+  async #answerQuestions(session, { reply = "once" }, asked, signal) {
     const { opencode } = this.side;
     const replies = Array.isArray(reply) ? [...reply] : undefined;
-    for (let next = from; !signal.aborted; ) {
+    for (let next = 0; !signal.aborted; ) {
       if (next >= opencode.events.length) {
         await pause(POLL_MS);
         continue;
@@ -73,19 +68,19 @@ export class Player {
     }
   }
 
-  async #abort(session, seconds, from, signal) {
+  async #abort(session, seconds, signal) {
     const { opencode } = this.side;
     const running = ({ type, properties }) =>
       type === "message.part.updated" && properties.part.sessionID === session && properties.part.state?.status === "running";
-    while (!signal.aborted && !opencode.events.slice(from).some(running)) await pause(POLL_MS);
+    while (!signal.aborted && !opencode.events.some(running)) await pause(POLL_MS);
     await pause(seconds * 1000);
     if (!signal.aborted) await opencode.request("POST", `/session/${session}/abort`, {});
   }
 
   /** For each part the states that it went through; how often it was updated in one is a matter of time. */
-  #states(session, parts, from) {
+  #states(parts) {
     const states = new Map(parts.map(({ id }) => [id, []]));
-    for (const { type, properties } of this.side.opencode.events.slice(from)) {
+    for (const { type, properties } of this.side.opencode.events) {
       if (type !== "message.part.updated") continue;
       const { id, state } = properties.part;
       const list = states.get(id);

@@ -1,58 +1,72 @@
 // Plays every case on both sides and reports each difference.
 //
-//   node run.mjs [--json FILE] [CASE-OR-GROUP...]
+//   node run.mjs [--lanes N] [--json FILE] [CASE-OR-GROUP...]
 //
+// N (2) pairs of installations share the cases. FILE gets all that was seen of the cases that are not as they should be.
 // Exit code 0: no case differs but those of exceptions.mjs, and these all do.
 import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { groupOf, loadCases } from "./cases.mjs";
 import { differences } from "./compare.mjs";
 import { exceptions } from "./exceptions.mjs";
 import { Player } from "./play.mjs";
 import { HostSide, SandboxSide } from "./sides.mjs";
 
-const wanted = process.argv.slice(2);
-const jsonAt = wanted.indexOf("--json");
-const jsonFile = jsonAt < 0 ? undefined : wanted.splice(jsonAt, 2)[1];
-if (wanted.includes("--help")) {
-  console.log("node run.mjs [--json FILE] [CASE-OR-GROUP...]: plays the cases (default: all) on both sides and reports each difference");
-  process.exit(0);
+const { values: options, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { lanes: { type: "string", default: "2" }, json: { type: "string" }, times: { type: "boolean" } },
+});
+const all = loadCases();
+for (const id of Object.keys(exceptions)) {
+  if (!all.some((one) => one.id === id)) throw new Error(`exceptions.mjs names ${id}, which is no case`);
 }
-
-const cases = loadCases().filter((one) => wanted.length === 0 || wanted.some((name) => one.id === name || groupOf(one) === name));
+const cases = all.filter((one) => wanted.length === 0 || wanted.includes(one.id) || wanted.includes(groupOf(one)));
 if (cases.length === 0) {
   console.error(`there is no case or group called ${wanted.join(", ")}`);
   process.exit(2);
 }
 
 const results = [];
-const sides = await Promise.all([HostSide.start(), SandboxSide.start()]);
-try {
-  const players = sides.map((side) => new Player(side));
-  for (const one of cases) {
-    const [host, sandbox] = await Promise.all(players.map((player) => player.play(one)));
-    const found = differences(one, host, sandbox);
-    const reason = exceptions[one.id];
-    const ok = (found.length > 0) === (reason !== undefined);
-    results.push({ id: one.id, ok, reason, differences: found, ...(jsonFile && !ok && { host, sandbox }) });
-    if (ok) continue;
-    console.log(reason ? `${one.id} no longer differs, though it is listed: ${reason}` : `${one.id} differs:`);
-    for (const line of found) console.log(`  ${line}`);
+const waiting = [...cases];
+const lanes = await Promise.allSettled(Array.from({ length: Number(options.lanes) }, playSome));
+const broken = lanes.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
+for (const error of broken) console.log("a lane broke off:", error);
+
+async function playSome() {
+  const starting = await Promise.allSettled([HostSide.start(), SandboxSide.start()]);
+  const sides = starting.filter(({ status }) => status === "fulfilled").map(({ value }) => value);
+  try {
+    for (const { reason } of starting) if (reason) throw reason;
+    const players = sides.map((side) => new Player(side));
+    for (let one; (one = waiting.shift()); ) results.push(await compare(one, players));
+  } finally {
+    await Promise.all(sides.map((side) => side.stop()));
   }
-} finally {
-  await Promise.all(sides.map((side) => side.stop()));
+}
+
+async function compare(one, players) {
+  const reason = exceptions[one.id];
+  const started = Date.now();
+  const [host, sandbox] = await Promise.allSettled(players.map((player) => player.play(one)));
+  const failed = [host, sandbox].filter(({ status }) => status === "rejected");
+  const found = failed.length > 0 ? failed.map((side) => side.reason.stack) : differences(one, host.value, sandbox.value);
+  const ok = failed.length === 0 && found.length > 0 === (reason !== undefined);
+  if (options.times) console.log(`${one.id}: ${Date.now() - started} ms`);
+  if (!ok) {
+    const what = failed.length > 0 ? "could not be played" : reason ? `no longer differs, though it is listed: ${reason}` : "differs";
+    console.log([`${one.id} ${what}`, ...found].join("\n  "));
+  }
+  return { id: one.id, ok, reason, differences: found, ...(!ok && { host: host.value, sandbox: sandbox.value }) };
 }
 
 const groups = new Map();
-for (const { id, ok, reason } of results) {
-  const row = groups.get(groupOf({ id })) ?? { equal: 0, meant: 0, wrong: 0 };
-  row[!ok ? "wrong" : reason ? "meant" : "equal"]++;
-  groups.set(groupOf({ id }), row);
-}
+for (const one of cases) groups.set(groupOf(one), { equal: 0, meant: 0, wrong: 0 });
+for (const { id, ok, reason } of results) groups.get(groupOf({ id }))[!ok ? "wrong" : reason ? "meant" : "equal"]++;
 console.log("\ngroup          equal  different on purpose  wrong");
 for (const [name, { equal, meant, wrong }] of groups) {
   console.log(`${name.padEnd(14)} ${String(equal).padStart(5)} ${String(meant).padStart(21)} ${String(wrong).padStart(6)}`);
 }
-if (jsonFile) writeFileSync(jsonFile, JSON.stringify(results, undefined, 1));
-const failed = results.filter(({ ok }) => !ok).length;
-console.log(`\n${results.length - failed} passed, ${failed} failed`);
-process.exitCode = failed > 0 ? 1 : 0;
+if (options.json) writeFileSync(options.json, JSON.stringify(results, undefined, 1));
+const passed = results.filter(({ ok }) => ok).length;
+console.log(`\n# pass ${passed}\n# fail ${cases.length - passed}`);
+process.exitCode = passed < cases.length || broken.length > 0 ? 1 : 0;

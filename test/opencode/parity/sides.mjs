@@ -1,6 +1,7 @@
 // The two installations that are compared: OpenCode with its own tools in /workspace of a copy-on-write view of this
-// machine, and OpenCode with the plugin, whose /workspace is in the session's sandbox.
-import { writeFileSync, chmodSync, mkdirSync, openSync, readSync, statSync, closeSync } from "node:fs";
+// machine, and OpenCode with the plugin, whose /workspace is in a sandbox. Each has one machine for all cases, and for each
+// case a session of its own.
+import { chmodSync, closeSync, mkdirSync, openSync, readSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "../processes.mjs";
@@ -11,13 +12,30 @@ const VIEW = fileURLToPath(new URL("host-view.sh", import.meta.url));
 const ASK = { "*": "ask" };
 const COMMAND_MS = 120_000;
 
+class Side {
+  async newSession() {
+    return (await this.opencode.request("POST", "/session", { parentID: this.root })).id;
+  }
+
+  /** Runs a shell script on the side's machine, in the home directory, and returns what it printed. */
+  async run(script, input) {
+    const [command, ...args] = this.command("sh", "-c", script);
+    const { code, stdout, stderr } = await run(command, args, { env: this.world.env, input, timeoutMs: COMMAND_MS });
+    if (code !== 0) throw new Error(`${script.slice(0, 200)} ended with ${code}: ${stderr}${stdout}`);
+    return stdout;
+  }
+
+  async stop() {
+    await this.world.stop();
+  }
+}
+
 /** OpenCode's own tools. */
-export class HostSide {
+export class HostSide extends Side {
   static async start() {
     const side = new HostSide();
-    side.world = await World.start({ bridge: false, serve: false });
+    const world = (side.world = await World.start({ bridge: false, serve: false }));
     try {
-      const { world } = side;
       mkdirSync(join(world.directory, "view"));
       const command = join(world.directory, "opencode-in-view");
       writeFileSync(command, `#!/bin/sh\nexec ${VIEW} ${world.directory} ${opencode} "$@"\n`);
@@ -26,6 +44,7 @@ export class HostSide {
       Object.assign(world.env, { HOME: "/root", SHELL: "/bin/bash" });
       await world.useOpenCode({ pluginPath: null, config: { permission: ASK, lsp: false, snapshot: false }, command });
       side.opencode = world.opencode;
+      side.root = await side.opencode.newSession();
     } catch (error) {
       await side.stop();
       throw error;
@@ -33,54 +52,29 @@ export class HostSide {
     return side;
   }
 
-  /** Runs a shell script in /workspace. `session` is of no matter here: there is one machine. */
-  async run(_session, script, input) {
-    const pid = String(this.opencode.child.pid);
-    const args = ["--target", pid, "--mount", "--root", "--wd", "sh", "-c", script];
-    return checked(await run("nsenter", args, { env: this.world.env, input, timeoutMs: COMMAND_MS }), script);
-  }
-
-  /** An empty repository again. */
-  async clear() {
-    await this.run("", "rm -rf /outside*; find /workspace -mindepth 1 -maxdepth 1 ! -name .git -exec rm -rf {} +");
-  }
-
-  async finish() {}
-
-  async stop() {
-    await this.world.stop();
+  command(...argv) {
+    return ["nsenter", "--target", String(this.opencode.child.pid), "--mount", "--root", "--wd", ...argv];
   }
 }
 
 /** The plugin's tools. */
-export class SandboxSide {
+export class SandboxSide extends Side {
   static async start() {
     const side = new SandboxSide();
     side.world = await World.start({ options: { permission: ASK } });
-    side.opencode = side.world.opencode;
+    try {
+      side.opencode = side.world.opencode;
+      side.root = await side.opencode.newSession();
+    } catch (error) {
+      await side.stop();
+      throw error;
+    }
     return side;
   }
 
-  async run(session, script, input) {
-    const args = ["exec", "--session", session, "--", "sh", "-c", script];
-    const { world } = this;
-    return checked(await run(binary, args, { env: world.env, input, timeoutMs: COMMAND_MS }), script);
+  command(...argv) {
+    return [binary, "exec", "--session", this.root, "--", ...argv];
   }
-
-  async clear() {}
-
-  async finish(session) {
-    await this.world.sandbridge("delete", "--session", session);
-  }
-
-  async stop() {
-    await this.world.stop();
-  }
-}
-
-function checked({ code, stdout, stderr }, script) {
-  if (code !== 0) throw new Error(`${script.slice(0, 200)} ended with ${code}: ${stderr}${stdout}`);
-  return stdout;
 }
 
 /** What OpenCode sends to the model, read as it is written. */
