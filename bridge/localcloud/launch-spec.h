@@ -24,7 +24,8 @@ constexpr int FD_LOCK = 5;     // holds the box's flock while the daemon lives
 constexpr int FD_STATUS = 6;   // "ready" goes here, or the launcher's failure text
 constexpr int FD_LOG = 7;     // the two files of process-log.h
 constexpr int FD_LOG_2 = 8;
-constexpr int FD_NETWORK = 9;  // slirp4netns ends when this closes; may be absent
+constexpr int FD_MEMORY = 9;   // see daemon/memory-kills.h; an empty file where there is no such count
+constexpr int FD_NETWORK = 10;  // slirp4netns ends when this closes; may be absent
 
 // A limit: a file under a cgroup folder and what is written to it.
 struct CgroupLimit {

@@ -93,10 +93,15 @@ class Groups {
         v2Fd = open(cgroup.folder.cStr(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (v2Fd < 0) failStep(kj::str("open cgroup ", cgroup.folder));
       }
+      if (memoryFd < 0) {
+        auto file = kj::str(cgroup.folder, cgroup.v2 ? "/memory.events" : "/memory.oom_control");
+        memoryFd = open(file.cStr(), O_RDONLY | O_CLOEXEC);
+      }
     }
   }
   ~Groups() {
     if (v2Fd >= 0) close(v2Fd);
+    if (memoryFd >= 0) close(memoryFd);
   }
 
   void startMoving(pid_t child) {
@@ -125,6 +130,7 @@ class Groups {
   }
 
   int v2Fd = -1;
+  int memoryFd = -1;  // counts what the kernel has killed for memory; none where no group has the controller
 
  private:
   const LaunchSpec& spec;
@@ -189,7 +195,7 @@ void limitProcesses(const LaunchSpec& spec) {
 }
 
 struct Descriptors {
-  int http, control, lock, status, log, log2, network, image, go;
+  int http, control, lock, status, log, log2, memory, network, image, go;
 };
 
 // Becomes the daemon. Runs as pid 1 of the new pid namespace.
@@ -210,7 +216,7 @@ struct Descriptors {
 
   // Above the fixed numbers first, so that moving one does not close another.
   int* all[] = {&fds.http, &fds.control, &fds.lock, &fds.status, &fds.log, &fds.log2,
-                &fds.network, &fds.image};
+                &fds.memory, &fds.network, &fds.image};
   for (int* fd : all) {
     if (*fd < 0) continue;
     *fd = fcntl(*fd, F_DUPFD_CLOEXEC, 20);
@@ -222,6 +228,7 @@ struct Descriptors {
   moveFd(fds.status, FD_STATUS);
   moveFd(fds.log, FD_LOG);
   moveFd(fds.log2, FD_LOG_2);
+  moveFd(fds.memory, FD_MEMORY);
   if (fds.network >= 0) moveFd(fds.network, FD_NETWORK);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0) failStep("open /dev/null");
@@ -339,7 +346,7 @@ int launch(const LaunchSpec& spec, kj::String& report) {
   if (spec.range && chown(".", spec.uidBase, spec.uidBase) < 0) failStep("chown of the folder");
   if (chmod(".", 0700) < 0) failStep("chmod of the folder");
 
-  Descriptors fds = {-1, -1, -1, -1, -1, -1, -1, -1, -1};
+  Descriptors fds = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
   fds.lock = open("lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fds.lock < 0) failStep("open the lock");
   if (flock(fds.lock, LOCK_EX | LOCK_NB) < 0) failStep("lock: the box is running already");
@@ -365,6 +372,8 @@ int launch(const LaunchSpec& spec, kj::String& report) {
   }
 
   Groups cgroups(spec);
+  fds.memory = cgroups.memoryFd >= 0 ? cgroups.memoryFd : open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (fds.memory < 0) failStep("open /dev/null");
   int pidfd = -1;
   clone_args arguments = {};
   arguments.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |

@@ -111,7 +111,8 @@ kj::Promise<void> followRun(const kj::HttpHeaderTable& table, kj::HttpService::R
     if (!changed) batch.add(":\n\n");
   }
   batch.add(process->status() == Process::SIGNALED
-                ? kj::str("data: {\"signal\":", process->value(), "}\n\n")
+                ? kj::str("data: {\"signal\":", process->value(),
+                          process->oomKilled() ? ",\"oom_killed\":true" : "", "}\n\n")
                 : kj::str("data: {\"exit_code\":", process->value(), "}\n\n"));
   co_await batch.writeTo(*stream);
 }

@@ -18,12 +18,14 @@ int main(int argc, char** argv) {
   kj::StringPtr mode = argc > 1 ? argv[1] : "";
   try {
     if (mode == "serve" && argc == 3) {
-      for (int fd : {FD_HTTP, FD_CONTROL, FD_LOCK, FD_STATUS, FD_LOG, FD_LOG_2, FD_NETWORK}) {
+      for (int fd : {FD_HTTP, FD_CONTROL, FD_LOCK, FD_STATUS, FD_LOG, FD_LOG_2, FD_MEMORY,
+                     FD_NETWORK}) {
         fcntl(fd, F_SETFD, FD_CLOEXEC);
       }
       daemon::DaemonOptions options{FD_HTTP, FD_CONTROL, FD_STATUS, kj::str(argv[2]), FD_LOCK};
       options.logFd = FD_LOG;
       options.log2Fd = FD_LOG_2;
+      options.memoryFd = FD_MEMORY;
       return daemon::daemonMain(kj::mv(options));
     }
     if (mode == "launch" && argc > 3) {

@@ -40,7 +40,7 @@ void putManaged(JsonWriter& json, Managed& managed) {
   KJ_IF_MAYBE (exit, managed.lastExit()) {
     json.key("last_exit").beginObject();
     json.field(exit->status == Process::SIGNALED ? "signal" : "exit_code", exit->value);
-    json.field("oom_killed", false).field("ended_at", exit->endedAt).endObject();
+    json.field("oom_killed", exit->oomKilled).field("ended_at", exit->endedAt).endObject();
   }
   KJ_IF_MAYBE (error, managed.lastError()) json.field("last_error", *error);
   KJ_IF_MAYBE (due, managed.nextRestartAt()) json.field("next_restart_at", *due);
@@ -86,7 +86,10 @@ void ProcessApi::put(JsonWriter& json, Process& process) {
   switch (process.status()) {
     case Process::RUNNING: json.field("status", "running"); break;
     case Process::EXITED: json.field("status", "exited").field("exit_code", process.value()); break;
-    case Process::SIGNALED: json.field("status", "signaled").field("signal", process.value()); break;
+    case Process::SIGNALED:
+      json.field("status", process.oomKilled() ? "oom_killed" : "signaled").field("signal", process.value());
+      if (process.oomKilled()) json.field("oom_killed", true);
+      break;
   }
   KJ_IF_MAYBE (name, process.name) json.field("name", *name);
   json.field("stdin_writable", process.stdinWritable()).field("command", process.program);

@@ -85,8 +85,9 @@ kj::Promise<void> Process::pump(kj::Own<kj::AsyncInputStream> stream, bool isErr
 void Process::partEnded() {
   if (--openParts > 0) return;
   KJ_IF_MAYBE (p, persisted) {
-    p->note(nowMs(), state == SIGNALED ? kj::str("ended by signal ", exitValue)
-                                       : kj::str("exited with code ", exitValue));
+    p->note(nowMs(), outOfMemory         ? kj::str("killed for lack of memory")
+                     : state == SIGNALED ? kj::str("ended by signal ", exitValue)
+                                         : kj::str("exited with code ", exitValue));
   }
   log.end();
   finishedPair.fulfiller->fulfill();
@@ -121,11 +122,14 @@ bool Process::closeStdin() {
 
 bool Process::signal(int number) {
   // Not reaped yet, so the number is still its own.
-  return state == RUNNING && kill(pid, number) == 0;
+  if (state != RUNNING || kill(pid, number) != 0) return false;
+  killed = killed || number == SIGKILL;
+  return true;
 }
 
 bool Process::killGroup() {
   if (state != RUNNING) return false;
+  killed = true;
   kill(-pid, SIGKILL);
   kill(pid, SIGKILL);
   return true;
@@ -135,11 +139,12 @@ void Process::setDeadline(kj::Promise<void> promise) {
   deadline = promise.eagerlyEvaluate([](kj::Exception&& e) { KJ_LOG(ERROR, e); });
 }
 
-void Process::reaped(int waitStatus) {
-  if (state != RUNNING) return;
+bool Process::reaped(int waitStatus, bool memoryKill) {
+  if (state != RUNNING) return false;
   if (WIFSIGNALED(waitStatus)) {
     state = SIGNALED;
     exitValue = WTERMSIG(waitStatus);
+    outOfMemory = memoryKill && exitValue == SIGKILL && !killed;
   } else {
     state = EXITED;
     exitValue = WEXITSTATUS(waitStatus);
@@ -149,11 +154,17 @@ void Process::reaped(int waitStatus) {
   closeStdin();
   exitedPair.fulfiller->fulfill();
   partEnded();
+  return outOfMemory;
 }
 
 Processes::Processes(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& port, bool reapAll,
-                     kj::Maybe<LogFiles&> logFiles)
-    : io(io), port(port), reapAll(reapAll), logFiles(logFiles), reaper(reap().eagerlyEvaluate([](kj::Exception&& e) {
+                     MemoryKills& memoryKills, kj::Maybe<LogFiles&> logFiles)
+    : io(io),
+      port(port),
+      reapAll(reapAll),
+      memoryKills(memoryKills),
+      logFiles(logFiles),
+      reaper(reap().eagerlyEvaluate([](kj::Exception&& e) {
         KJ_LOG(ERROR, "the reaper stopped", e);
       })) {}
 
@@ -165,12 +176,18 @@ kj::Promise<void> Processes::reap() {
 }
 
 void Processes::reapOnce() {
+  // Counted of the whole box, so it is taken whenever a command ends: what it then counts is most likely the one that was
+  // killed last.
+  kj::Maybe<uint64_t> kills;
+  auto end = [&](Process& process, int status) {
+    if (kills == nullptr) kills = memoryKills.take();
+    auto& left = KJ_ASSERT_NONNULL(kills);
+    if (process.reaped(status, left > 0)) left--;
+    mayHaveLeft = true;
+  };
   auto give = [&](pid_t pid, int status) {
     for (auto& process : processes) {
-      if (process->pid == pid && process->status() == Process::RUNNING) {
-        process->reaped(status);
-        mayHaveLeft = true;
-      }
+      if (process->pid == pid && process->status() == Process::RUNNING) end(*process, status);
     }
     tellOther(pid, status);
   };
@@ -187,7 +204,7 @@ void Processes::reapOnce() {
     for (auto& process : processes) {
       if (process->status() == Process::RUNNING &&
           waitpid(process->pid, &status, WNOHANG) == process->pid) {
-        process->reaped(status);
+        end(*process, status);
       }
     }
     for (pid_t pid : KJ_MAP(other, others) { return other.pid; }) {

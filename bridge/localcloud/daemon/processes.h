@@ -6,6 +6,7 @@
 #include <kj/map.h>
 #include <kj/refcount.h>
 
+#include "memory-kills.h"
 #include "output-log.h"
 #include "process-log.h"
 #include "spawn.h"
@@ -31,6 +32,8 @@ class Process final : public kj::Refcounted {
 
   Status status() const { return state; }
   int value() const { return exitValue; }  // exit code or signal number
+  // SIGNALED, by the kernel, for lack of memory.
+  bool oomKilled() const { return outOfMemory; }
   int64_t endedAt() const { return ended; }
 
   OutputLog& output() { return log; }
@@ -53,14 +56,17 @@ class Process final : public kj::Refcounted {
   // Runs with the process and is dropped when it has ended.
   void setDeadline(kj::Promise<void> promise);
 
-  // By the reaper, with the status of waitpid().
-  void reaped(int waitStatus);
+  // By the reaper, with the status of waitpid(). Whether the kernel has killed something for lack of memory: it was this, if
+  // it was killed and not by us. Returns whether it was.
+  bool reaped(int waitStatus, bool memoryKill);
 
  private:
   OutputLog log;
   kj::Maybe<ProcessLog> persisted;
   Status state = RUNNING;
   int exitValue = 0;
+  bool killed = false;  // by us
+  bool outOfMemory = false;
   int64_t ended = 0;
   uint openParts = 1;  // the process itself and its streams
   kj::PromiseFulfillerPair<void> exitedPair = kj::newPromiseAndFulfiller<void>();
@@ -79,8 +85,8 @@ class Processes {
  public:
   // `reapAll`: this process is the box's init, collects every orphan, and ends what ended commands have left behind. Otherwise
   // (tests) it collects only its own children.
-  // `logFiles` must outlive the processes.
-  Processes(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& port, bool reapAll,
+  // `memoryKills` and `logFiles` must outlive the processes.
+  Processes(kj::LowLevelAsyncIoProvider& io, kj::UnixEventPort& port, bool reapAll, MemoryKills& memoryKills,
             kj::Maybe<LogFiles&> logFiles = nullptr);
 
   // Throws FAILED when it cannot be started, INVALID_ARGUMENT when the name is taken or there are too many.
@@ -108,6 +114,7 @@ class Processes {
   kj::LowLevelAsyncIoProvider& io;
   kj::UnixEventPort& port;
   bool reapAll;
+  MemoryKills& memoryKills;
   kj::Maybe<LogFiles&> logFiles;
   Units units;
   uint64_t nextHandle = 1;  // also the number of the unit

@@ -58,7 +58,8 @@ int daemonMain(DaemonOptions options) {
   if (options.logFd >= 0) {
     logFiles.emplace(kj::AutoCloseFd(options.logFd), kj::AutoCloseFd(options.log2Fd), options.instance);
   }
-  Processes processes(low, io.unixEventPort, options.isInit, logFiles);
+  MemoryKills memoryKills((kj::AutoCloseFd(options.memoryFd)));
+  Processes processes(low, io.unixEventPort, options.isInit, memoryKills, logFiles);
   kj::HttpHeaderTable::Builder builder;
   ActiveTime time(timer);
   Terminals terminals(low, time, processes);

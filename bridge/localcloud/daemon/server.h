@@ -14,6 +14,7 @@ struct DaemonOptions {
   bool isInit = true;  // pid 1: hide from the commands, reap every orphan
   kj::String defaultFolder = kj::str("/workspace");
   int logFd = -1, log2Fd = -1;  // see process-log.h; none: no log
+  int memoryFd = -1;            // see memory-kills.h
 };
 
 // Never returns while all is well.

@@ -64,7 +64,7 @@ kj::Promise<void> Managed::supervise() {
         current->killGroup();
         co_await current->onExit();
       }
-      exit = Exit{current->status(), current->value(), current->endedAt()};
+      exit = Exit(*current);
       if (time.timer.now() - began > ms(policy.maxBackoffMs)) inARow = 0;
       bool failed = unwell || current->status() == Process::SIGNALED || current->value() != 0;
       bool again = policy.when == RestartPolicy::ALWAYS ||
@@ -144,7 +144,7 @@ kj::Promise<void> Managed::endAndStart() {
     co_await current->onExit().exclusiveJoin(time.pass(GRACE));
     current->killGroup();
     co_await current->onExit();
-    exit = Exit{current->status(), current->value(), current->endedAt()};
+    exit = Exit(*current);
   }
   auto fulfiller = kj::mv(KJ_ASSERT_NONNULL(restarted));
   restarted = nullptr;

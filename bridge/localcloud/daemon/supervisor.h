@@ -35,6 +35,13 @@ class Managed final : public kj::Refcounted {
     Process::Status status;
     int value;
     int64_t endedAt;
+    bool oomKilled;
+
+    explicit Exit(const Process& process)
+        : status(process.status()),
+          value(process.value()),
+          endedAt(process.endedAt()),
+          oomKilled(process.oomKilled()) {}
   };
 
   const kj::String id;
