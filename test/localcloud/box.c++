@@ -337,6 +337,28 @@ TEST_CASE("a frozen box whose folder is deleted ends when the next server of any
   f.io.provider->getTimer().timeoutAfter(30 * kj::SECONDS, box->onEnd()).wait(f.scope);
 }
 
+TEST_CASE("a port is reached at either loopback address, and a closed one says so") {
+  Fixture f;
+  auto box = f.start("ports");
+  for (kj::StringPtr address : {"127.0.0.1"_kj, "::1"_kj}) {
+    INFO(address.cStr());
+    auto port = static_cast<uint16_t>(address == "::1" ? 8001 : 8002);
+    CHECK_THROWS_WITH(box->connectPort(port).wait(f.scope), Catch::Contains("nothing listens on port"));
+    auto pid = start(*box, f.scope, kj::str("exec python3 -m http.server --bind ", address, " ", port));
+    kj::Own<kj::AsyncIoStream> stream;
+    for (int i = 0; i < 1000 && stream.get() == nullptr; i++) {
+      kj::runCatchingExceptions([&]() { stream = box->connectPort(port).wait(f.scope); });
+      if (stream.get() == nullptr) f.io.provider->getTimer().afterDelay(10 * kj::MILLISECONDS).wait(f.scope);
+    }
+    REQUIRE(stream.get() != nullptr);
+    constexpr auto REQUEST = "GET / HTTP/1.0\r\n\r\n"_kj;
+    stream->write(REQUEST.begin(), REQUEST.size()).wait(f.scope);
+    CHECK(stream->readAllText().wait(f.scope).startsWith("HTTP/1.0 200"));
+    run(*box, f.scope, kj::str("kill -9 ", pid));
+  }
+  box->end().wait(f.scope);
+}
+
 TEST_CASE("a second server on the same directory is told so") {
   Fixture f;
   CHECK_THROWS_WITH(newBoxes(f.io, f.folder.path).wait(f.scope), Catch::Contains("another server"));

@@ -289,11 +289,15 @@ TEST_CASE("an idle named sandbox is suspended, an idle ephemeral one ends") {
   Cloud cloud;
   auto named = cloud.create("probe", R"(,"timeout_secs":1)");
   auto ephemeral = cloud.create("", R"(,"timeout_secs":1)");
+  // None of its own: the longest that the plan has.
+  auto unbounded = cloud.create("", R"(,"timeout_secs":0)");
   cloud.await(named, "suspended");
   cloud.await(ephemeral, "terminated");
   CHECK(cloud.get("/sandboxes/" + ephemeral).text("termination_reason") == "Timeout");
   cloud.until([&]() { return cloud.machine.boxes.count(ephemeral) == 0; });
   CHECK(cloud.machine.boxes.at(named).frozen);
+  CHECK(cloud.statusOf(unbounded) == "running");
+  CHECK(cloud.get("/sandboxes/" + unbounded).json()["timeout_secs"].GetInt() == 0);
 }
 
 TEST_CASE("a sandbox whose processes end by themselves is suspended if named, terminated if not") {
@@ -350,6 +354,31 @@ TEST_CASE("lists go through all pages, newest first, both ways") {
   CHECK(cloud.get("/sandboxes?cursor=%00").status == 400);
   CHECK(cloud.get("/sandboxes?cursor=AAAA").status == 400);
   CHECK(cloud.get("/sandboxes?direction=up").status == 400);
+}
+
+TEST_CASE("a page holds a hundred sandboxes at most") {
+  Cloud cloud;
+  for (int i = 0; i < 103; i++) cloud.create();
+  auto sizeOf = [&](const char* query) { return cloud.get(std::string("/sandboxes") + query).json()["sandboxes"].Size(); };
+  CHECK(sizeOf("") == 100);
+  CHECK(sizeOf("?limit=103") == 100);
+  CHECK(sizeOf("?limit=1") == 1);
+  CHECK(sizeOf("?unknown=1") == 100);
+  auto rest = cloud.get("/sandboxes").json();
+  CHECK(sizeOf((std::string("?cursor=") + rest["next_cursor"].GetString()).c_str()) == 3);
+}
+
+TEST_CASE("DELETE with a body is taken, and what it asks for is told to be missing") {
+  Cloud cloud;
+  auto id = cloud.create("probe");
+  for (auto method: {HttpMethod::POST, HttpMethod::DELETE}) {
+    auto reply = cloud.call(method, "/sandboxes/" + id + "/file_systems", R"({"mount_path":"/mnt/a"})");
+    CHECK(reply.status == 501);
+    CHECK(reply.code() == "NOT_IMPLEMENTED");
+  }
+  CHECK(cloud.call(HttpMethod::GET, "/sandboxes/" + id + "/file_systems").status == 405);
+  CHECK(cloud.call(HttpMethod::DELETE, "/sandboxes/" + id, R"({"mount_path":"/mnt/a"})").status == 200);
+  CHECK(cloud.statusOf(id) == "terminated");
 }
 
 TEST_CASE("introspection answers the command-line client") {

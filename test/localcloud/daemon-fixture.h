@@ -17,7 +17,7 @@ class Daemon {
  public:
   TemporaryFolder folder;
 
-  Daemon() {
+  explicit Daemon(daemon::TerminalTimes terminalTimes = {}) {
     int http = listenAt("http.sock"), control = listenAt("control.sock");
     int status[2];
     KJ_SYSCALL(pipe(status));
@@ -28,6 +28,7 @@ class Daemon {
       KJ_SYSCALL(chdir(folder.path.cStr()));
       daemon::DaemonOptions options{http, control, status[1], kj::str("test"), -1, false,
                                     kj::str(folder.path)};
+      options.terminalTimes = terminalTimes;
       _exit(daemon::daemonMain(kj::mv(options)));
     }
     close(http);

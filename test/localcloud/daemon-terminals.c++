@@ -272,6 +272,39 @@ TEST_CASE("ending a terminal ends all of its session, and tells its clients") {
   CHECK(d.request(HttpMethod::DELETE, kj::str("/pty/", session.id.c_str())).status == 404);
 }
 
+TEST_CASE("a terminal without a client is killed after a while, one with a client is not") {
+  daemon::TerminalTimes times;
+  times.idle = 400 * kj::MILLISECONDS;
+  Daemon d(times);
+  auto lonely = startShell(d, "exec sleep 1000"), watched = startShell(d, "while read line; do echo got:$line; done");
+  auto client = kj::heap<Client>(d, watched);
+  auto ended = [&](const Session& session) { return infoOf(d, session).find("\"is_alive\":true") == std::string::npos; };
+  for (int i = 0; i < 1000 && !ended(lonely); i++) d.timer().afterDelay(10 * kj::MILLISECONDS).wait(d.scope());
+  CHECK(ended(lonely));
+  d.timer().afterDelay(2 * times.idle).wait(d.scope());
+  client->type("on\n");
+  client->expect("got:on");
+  // The clock starts when the last client leaves.
+  client = nullptr;
+  for (int i = 0; i < 1000 && !ended(watched); i++) d.timer().afterDelay(10 * kj::MILLISECONDS).wait(d.scope());
+  CHECK(ended(watched));
+}
+
+TEST_CASE("an ended terminal is forgotten after a while, whoever still asks for it") {
+  daemon::TerminalTimes times;
+  times.dead = 400 * kj::MILLISECONDS;
+  Daemon d(times);
+  auto session = startShell(d, "echo bye");
+  Client client(d, session);
+  CHECK(client.end() == exited(0));
+  CHECK(infoOf(d, session).find("\"exit_code\":0") != std::string::npos);
+  auto known = [&]() { return d.request(HttpMethod::GET, kj::str("/pty/", session.id.c_str())).status != 404; };
+  for (int i = 0; i < 1000 && known(); i++) d.timer().afterDelay(10 * kj::MILLISECONDS).wait(d.scope());
+  CHECK(!known());
+  RawSocket late(d.context(), d.connect(), "x", "/api/v1/pty/" + session.id + "/ws?token=" + session.token);
+  CHECK(late.status() == 403);
+}
+
 TEST_CASE("a terminal's socket wants its token, in the query or the header, and never shows it") {
   Daemon d;
   auto session = startShell(d, "read line");

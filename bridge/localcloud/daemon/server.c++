@@ -62,7 +62,7 @@ int daemonMain(DaemonOptions options) {
   Processes processes(low, io.unixEventPort, options.isInit, memoryKills, logFiles);
   kj::HttpHeaderTable::Builder builder;
   ActiveTime time(timer);
-  Terminals terminals(low, time, processes);
+  Terminals terminals(low, time, processes, options.terminalTimes);
   TerminalApi terminalApi(builder, terminals, timer, options.defaultFolder);
   auto table = builder.build();
   Supervisor supervisor(low, time, processes);

@@ -3,6 +3,8 @@
 
 #include <kj/string.h>
 
+#include "terminal-times.h"
+
 namespace sandbridge::localcloud::daemon {
 
 struct DaemonOptions {
@@ -15,6 +17,7 @@ struct DaemonOptions {
   kj::String defaultFolder = kj::str("/workspace");
   int logFd = -1, log2Fd = -1;  // see process-log.h; none: no log
   int memoryFd = -1;            // see memory-kills.h
+  TerminalTimes terminalTimes;
 };
 
 // Never returns while all is well.

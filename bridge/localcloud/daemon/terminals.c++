@@ -22,11 +22,6 @@ namespace sandbridge::localcloud::daemon {
 
 namespace {
 
-// As in TensorLake's daemon.
-constexpr kj::Duration IDLE_LIMIT = 300 * kj::SECONDS;
-constexpr kj::Duration KILL_AFTER = 5 * kj::SECONDS;
-constexpr kj::Duration REMEMBER_DEAD = 60 * kj::SECONDS;
-
 constexpr size_t READ_BYTES = 16u << 10;
 // Typed and not taken: a program that does not read holds back its client beyond this.
 constexpr size_t TYPED_BYTES = 64u << 10;
@@ -67,8 +62,8 @@ TerminalSize TerminalSize::clamped() const {
           kj::max(uint16_t(1), kj::min(columns, uint16_t(MAX_COLUMNS)))};
 }
 
-Terminal::Terminal(kj::LowLevelAsyncIoProvider& io, ActiveTime& time, const Command& command,
-                   TerminalSize size, kj::AutoCloseFd masterParam, pid_t pid, kj::Promise<int> exit)
+Terminal::Terminal(kj::LowLevelAsyncIoProvider& io, ActiveTime& time, const TerminalTimes& times,
+                   const Command& command, TerminalSize size, kj::AutoCloseFd masterParam, pid_t pid, kj::Promise<int> exit)
     : id(randomName()),
       token(randomToken()),
       pid(pid),
@@ -76,6 +71,7 @@ Terminal::Terminal(kj::LowLevelAsyncIoProvider& io, ActiveTime& time, const Comm
       arguments(copy(command.arguments)),
       createdAt(nowMs()),
       time(time),
+      times(times),
       currentSize(size),
       master(kj::mv(masterParam)) {
   // Each with a descriptor of its own: the event loop watches a descriptor for one of them only.
@@ -156,7 +152,7 @@ void Terminal::terminate() {
   // A stopped job could not die of it.
   ::kill(-pid, SIGHUP);
   ::kill(-pid, SIGCONT);
-  lastResort = time.pass(KILL_AFTER).then([this]() { kill(); }).eagerlyEvaluate(nullptr);
+  lastResort = time.pass(times.hangUp).then([this]() { kill(); }).eagerlyEvaluate(nullptr);
 }
 
 void Terminal::kill() {
@@ -176,7 +172,7 @@ Terminal::Visit::~Visit() {
 
 void Terminal::watchIdle() {
   if (!isAlive()) return;
-  idle = time.pass(IDLE_LIMIT).then([this]() { kill(); }).eagerlyEvaluate(nullptr);
+  idle = time.pass(times.idle).then([this]() { kill(); }).eagerlyEvaluate(nullptr);
 }
 
 kj::Own<Terminal> Terminals::start(Command command, TerminalSize size) {
@@ -192,7 +188,7 @@ kj::Own<Terminal> Terminals::start(Command command, TerminalSize size) {
   fcntl(master, F_SETFL, fcntl(master, F_GETFL) | O_NONBLOCK);
 
   auto spawned = spawnOn(slave, command);
-  auto terminal = kj::refcounted<Terminal>(io, time, command, size, kj::mv(master), spawned.pid,
+  auto terminal = kj::refcounted<Terminal>(io, time, times, command, size, kj::mv(master), spawned.pid,
                                            processes.onExit(spawned.pid));
   terminals.add(kj::addRef(*terminal));
   tasks.add(forgetLater(kj::addRef(*terminal)));
@@ -201,7 +197,7 @@ kj::Own<Terminal> Terminals::start(Command command, TerminalSize size) {
 
 kj::Promise<void> Terminals::forgetLater(kj::Own<Terminal> terminal) {
   co_await terminal->onEnd();
-  if (!terminal->wasTerminated()) co_await time.pass(REMEMBER_DEAD);
+  if (!terminal->wasTerminated()) co_await time.pass(times.dead);
   terminal->forget();
   kj::Vector<kj::Own<Terminal>> others;
   for (auto& other : terminals) {

@@ -9,6 +9,7 @@
 #include "active-time.h"
 #include "processes.h"
 #include "terminal-output.h"
+#include "terminal-times.h"
 
 namespace sandbridge::localcloud::daemon {
 
@@ -23,8 +24,8 @@ struct TerminalSize {
 
 class Terminal final : public kj::Refcounted {
  public:
-  Terminal(kj::LowLevelAsyncIoProvider& io, ActiveTime& time, const Command& command,
-           TerminalSize size, kj::AutoCloseFd master, pid_t pid, kj::Promise<int> exit);
+  Terminal(kj::LowLevelAsyncIoProvider& io, ActiveTime& time, const TerminalTimes& times,
+           const Command& command, TerminalSize size, kj::AutoCloseFd master, pid_t pid, kj::Promise<int> exit);
 
   const kj::String id;
   const kj::String token;
@@ -45,7 +46,7 @@ class Terminal final : public kj::Refcounted {
   // None while it lives and when a signal ended it.
   kj::Maybe<int> exitCode() const { return code; }
 
-  // Hangs up, and kills what is left of the session five seconds later. Its clients see that it was terminated.
+  // Hangs up, and kills what is left of the session some seconds later. Its clients see that it was terminated.
   void terminate();
   // The same at once.
   void kill();
@@ -57,7 +58,7 @@ class Terminal final : public kj::Refcounted {
   kj::Promise<void> onForgotten() { return forgotten.addBranch(); }
   void forget() { forgottenPair.fulfiller->fulfill(); }
 
-  // Being watched by a client. After five minutes without any the session is killed.
+  // Being watched by a client. Without any the session is killed after a while.
   class Visit {
    public:
     explicit Visit(Terminal& terminal);
@@ -70,6 +71,7 @@ class Terminal final : public kj::Refcounted {
 
  private:
   ActiveTime& time;
+  const TerminalTimes times;
   TerminalSize currentSize;
   kj::AutoCloseFd master;  // for ioctl
   TerminalOutput shown;
@@ -99,8 +101,8 @@ class Terminals final : private kj::TaskSet::ErrorHandler {
  public:
   static constexpr size_t MAX_SESSIONS = 64;
 
-  Terminals(kj::LowLevelAsyncIoProvider& io, ActiveTime& time, Processes& processes)
-      : io(io), time(time), processes(processes), tasks(*this) {}
+  Terminals(kj::LowLevelAsyncIoProvider& io, ActiveTime& time, Processes& processes, TerminalTimes times = {})
+      : io(io), time(time), processes(processes), times(times), tasks(*this) {}
   KJ_DISALLOW_COPY(Terminals);
 
   bool isFull() const { return terminals.size() >= MAX_SESSIONS; }
@@ -113,6 +115,7 @@ class Terminals final : private kj::TaskSet::ErrorHandler {
   kj::LowLevelAsyncIoProvider& io;
   ActiveTime& time;
   Processes& processes;
+  const TerminalTimes times;
   kj::Vector<kj::Own<Terminal>> terminals;
   kj::TaskSet tasks;
 
