@@ -139,6 +139,7 @@ class ServeCommand {
     kj::Own<HttpClient> http;
     kj::Own<tensorlake::Client> client;
     kj::Own<Sessions> sessions;
+    FileMemory files;
     kj::Own<RpcApi> rpcApi;
     kj::Own<kj::HttpHeaderTable> table;
     kj::Own<kj::HttpService> noFront;
@@ -169,8 +170,8 @@ class ServeCommand {
     options.version = kj::str(versionNumber());
     options.backend = local == nullptr ? api::ServerInfo::Backend::TENSORLAKE
                                        : api::ServerInfo::Backend::LOCAL;
-    bridge.rpcApi = newRpcApi(*bridge.sessions, [&timer](Workspace& workspace) {
-      return newToolbox(workspace, timer);
+    bridge.rpcApi = newRpcApi(*bridge.sessions, [&timer, &files = bridge.files](Workspace& workspace) {
+      return newToolbox(workspace, timer, files);
     }, kj::mv(options));
 
     kj::HttpHeaderTable::Builder builder;

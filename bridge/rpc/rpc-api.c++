@@ -75,6 +75,10 @@ class NoWorkspace final : public Workspace {
   kj::Promise<void> writeFile(kj::StringPtr, kj::Own<kj::AsyncInputStream>, uint64_t) override {
     return none();
   }
+  kj::Promise<kj::Maybe<FileState>> replaceFile(kj::StringPtr, kj::Maybe<kj::ArrayPtr<const kj::byte>>,
+                                                kj::ArrayPtr<const kj::byte>) override {
+    return none();
+  }
 
  private:
   kj::Exception none() { return makeError(ErrorKind::FAILED, "there is no sandbox here"); }

@@ -29,20 +29,32 @@ constexpr size_t BUFFERED_CONTENT = 1u << 20;
 constexpr kj::StringPtr NO_SPACE = "No space left on device"_kj;
 
 // $1 file  $2 temporary file's base name  $3 how: inline (content in base64 is $4), check (only
-// look whether it can be written), move (the content is in $4). Exit codes: 21 directory, 22 no
-// regular file, 23 no permission, 24 unusable path, 25 anything else.
+// look whether it can be written), move (the content is in $4)  $5 the condition: the SHA-256 of
+// what the file must hold, `absent`, or empty for none; with a hash, and inline, stay the first $6
+// bytes and those from the $7th on. Exit codes: 21 directory, 22 no regular file, 23 no permission,
+// 24 unusable path, 25 anything else, 26 the condition does not hold: then $8, the boundary, is used
+// by look() to tell of the file, with at most $9 bytes of content.
 constexpr kj::StringPtr WRITE_SCRIPT = R"sh(
-f=$1 how=$3 source=$4
-directory=${f%/*}; [ -n "$directory" ] || directory=/
-[ -d "$directory" ] || mkdir -p "$directory" || { [ "$how" != move ] || rm -f "$source"; exit 25; }
+f=$1 how=$3 source=$4 condition=$5 head=$6 tail=$7
 refuse() { [ "$how" != move ] || rm -f "$source"; exit "$1"; }
-[ ! -d "$f" ] || refuse 21
+parent() { directory=${1%/*}; [ -n "$directory" ] || directory=/; }
 r=$f
 if [ -L "$f" ]; then
   r=$(readlink -f "$f" && echo x) || refuse 24
   r=${r%?x}
-  directory=${r%/*}; [ -n "$directory" ] || directory=/
 fi
+holds() {
+  case $condition in
+    '') ;;
+    absent) [ ! -e "$r" ] ;;
+    *) [ -f "$r" ] && [ "$(sha256sum <"$r")" = "$condition  -" ] ;;
+  esac
+}
+if ! holds; then look "$9" "$8" "$f"; refuse 26; fi
+[ ! -d "$f" ] || refuse 21
+parent "$f"
+[ -d "$directory" ] || mkdir -p "$directory" || refuse 25
+parent "$r"
 if [ -e "$r" ]; then
   [ -f "$r" ] || refuse 22
   [ -w "$r" ] || refuse 23
@@ -52,9 +64,10 @@ fi
 [ -w "$directory" ] || refuse 23
 [ "$how" != check ] || exit 0
 t=$directory/$2
-undo() { rm -f "$t" "$t.old"; [ "$how" != move ] || rm -f "$source"; exit 25; }
+undo() { rm -f "$t" "$t.old"; refuse 25; }
 if [ "$how" = inline ]; then
-  printf %s "$source" | base64 -d >"$t" || undo
+  { [ -z "$head" ] || head -c "$head" "$r"; } >"$t" && printf %s "$source" | base64 -d >>"$t" &&
+    { [ -z "$tail" ] || tail -c "+$tail" "$r"; } >>"$t" || undo
 elif [ "$t" != "$source" ]; then
   cp "$source" "$t" || undo
   rm -f "$source"
@@ -210,6 +223,14 @@ class SandboxWorkspace final : public Workspace {
     });
   }
 
+  kj::Promise<kj::Maybe<FileState>> replaceFile(kj::StringPtr path,
+                                                kj::Maybe<kj::ArrayPtr<const kj::byte>> before,
+                                                kj::ArrayPtr<const kj::byte> after) override {
+    return kj::evalNow([&]() {
+      return access.cuts().wrap(replace(resolvePath(ROOT, path), before, after));
+    });
+  }
+
  private:
   SandboxAccess& access;
   Engine engine;
@@ -319,8 +340,83 @@ class SandboxWorkspace final : public Workspace {
     kj::throwFatalException(kj::mv(e));
   }
 
+  // Removes the temporary file of an upload that did not come to its end.
+  struct Cleanup {
+    Cleanup(SandboxAccess& access, kj::String path) : access(access), path(kj::mv(path)) {}
+    ~Cleanup() noexcept(false) {
+      KJ_IF_MAYBE (u, use) {
+        auto& plane = (*u)->plane();
+        access.background(access.timer()
+                              .timeoutAfter(30 * kj::SECONDS, plane.deleteFile(kj::mv(path)))
+                              // Most often it was never made.
+                              .catch_([](kj::Exception&&) {})
+                              .attach(kj::mv(*u)));
+      }
+    }
+    KJ_DISALLOW_COPY(Cleanup);
+    SandboxAccess& access;
+    kj::String path;
+    kj::Maybe<kj::Own<SandboxUse>> use;
+  };
+
+  // What must be true of a file for it to be written.
+  struct Condition {
+    kj::Maybe<kj::String> hash;         // SHA-256 of what it holds; none: there is no file
+    size_t head = 0, tail = 0, size = 0;  // how much of its two ends stays; of so many bytes
+  };
+
+  static kj::String temporaryName() {
+    return kj::str(".sandbridge-", randomToken().slice(48), ".tmp");
+  }
+
+  kj::Promise<kj::Maybe<FileState>> replace(kj::String path,
+                                            kj::Maybe<kj::ArrayPtr<const kj::byte>> before,
+                                            kj::ArrayPtr<const kj::byte> after) {
+    auto temporary = temporaryName();
+    Condition condition;
+    auto middle = after;
+    KJ_IF_MAYBE (old, before) {
+      condition.hash = sha256Hex(*old);
+      size_t shorter = kj::min(old->size(), after.size());
+      size_t head = 0, tail = 0;
+      while (head < shorter && (*old)[head] == after[head]) ++head;
+      while (tail < shorter - head && (*old)[old->size() - tail - 1] == after[after.size() - tail - 1]) {
+        ++tail;
+      }
+      condition.head = head;
+      condition.tail = tail;
+      condition.size = old->size();
+      middle = after.slice(head, after.size() - tail);
+    }
+    if (middle.size() <= INLINE_CONTENT) {
+      co_return co_await place(path, temporary, kj::str("inline"), kj::encodeBase64(middle),
+                               condition);
+    }
+    auto changed = co_await place(path, temporary, kj::str("check"), kj::String(), condition);
+    if (changed != nullptr) co_return kj::mv(changed);
+    auto beside = kj::str(parentOf(path), "/", temporary);
+    Cleanup cleanup(access, kj::heapString(beside));
+    co_await upload(path, beside, after, cleanup);
+    changed = co_await place(path, temporary, kj::str("move"), kj::mv(beside), condition);
+    cleanup.use = nullptr;
+    co_return kj::mv(changed);
+  }
+
+  // Bytes at hand, so that it can be done again.
+  kj::Promise<void> upload(kj::StringPtr path, kj::StringPtr beside,
+                           kj::ArrayPtr<const kj::byte> bytes, Cleanup& cleanup) {
+    try {
+      co_await withSandbox(access, [&](SandboxUse& use) {
+        cleanup.use = use.addRef();
+        return use.plane().writeFile(kj::heapString(beside), kj::heapArray<kj::byte>(bytes));
+      });
+    } catch (kj::Exception& e) {
+      throwUnwritten(path, e);
+    }
+  }
+
   kj::Promise<void> write(kj::String path, kj::Own<kj::AsyncInputStream> content, uint64_t size) {
-    auto temporary = kj::str(".sandbridge-", randomToken().slice(48), ".tmp");
+    auto temporary = temporaryName();
     if (size <= BUFFERED_CONTENT) {
       auto bytes = kj::heapArray<kj::byte>(size);
       size_t got = co_await content->tryRead(bytes.begin(), size, size);
@@ -335,15 +431,7 @@ class SandboxWorkspace final : public Workspace {
       co_await place(path, temporary, kj::str("check"), kj::String());
       auto beside = kj::str(parentOf(path), "/", temporary);
       Cleanup cleanup(access, kj::heapString(beside));
-      try {
-        co_await withSandbox(access, [&](SandboxUse& use) {
-          cleanup.use = use.addRef();
-          return use.plane().writeFile(kj::heapString(beside),
-                                       kj::heapArray<kj::byte>(bytes.asPtr()));
-        });
-      } catch (kj::Exception& e) {
-        throwUnwritten(path, e);
-      }
+      co_await upload(path, beside, bytes, cleanup);
       co_await place(path, temporary, kj::str("move"), kj::mv(beside));
       cleanup.use = nullptr;
       co_return;
@@ -384,35 +472,37 @@ class SandboxWorkspace final : public Workspace {
     return kj::heapString(path.slice(0, slash));
   }
 
-  // Removes the temporary file of an upload that did not come to its end.
-  struct Cleanup {
-    Cleanup(SandboxAccess& access, kj::String path) : access(access), path(kj::mv(path)) {}
-    ~Cleanup() noexcept(false) {
-      KJ_IF_MAYBE (u, use) {
-        auto& plane = (*u)->plane();
-        access.background(access.timer()
-                              .timeoutAfter(30 * kj::SECONDS, plane.deleteFile(kj::mv(path)))
-                              // Most often it was never made.
-                              .catch_([](kj::Exception&&) {})
-                              .attach(kj::mv(*u)));
-      }
-    }
-    KJ_DISALLOW_COPY(Cleanup);
-    SandboxAccess& access;
-    kj::String path;
-    kj::Maybe<kj::Own<SandboxUse>> use;
-  };
-
-  kj::Promise<void> place(kj::StringPtr path, kj::StringPtr temporary, kj::String how,
-                          kj::String content) {
+  // Returns what is there if that is not what `condition` says.
+  kj::Promise<kj::Maybe<FileState>> place(kj::StringPtr path, kj::StringPtr temporary, kj::String how,
+                                          kj::String content,
+                                          kj::Maybe<const Condition&> condition = nullptr) {
     kj::Vector<kj::String> args;
     args.add(kj::heapString(path));
     args.add(kj::heapString(temporary));
     args.add(kj::mv(how));
     args.add(kj::mv(content));
-    auto captured =
-        co_await script_(kj::heapString(WRITE_SCRIPT), args.releaseAsArray(), 64u << 10, false);
-    if (captured.status.success()) co_return;
+    auto script = kj::str(WRITE_SCRIPT);
+    auto boundary = kj::String();
+    size_t limit = 64u << 10;
+    KJ_IF_MAYBE (c, condition) {
+      KJ_IF_MAYBE (hash, c->hash) {
+        args.add(kj::heapString(*hash));
+      } else {
+        args.add(kj::str("absent"));
+      }
+      args.add(c->head > 0 ? kj::str(c->head) : kj::String());
+      args.add(c->tail > 0 ? kj::str(c->size - c->tail + 1) : kj::String());
+      boundary = randomToken();
+      args.add(kj::str(boundary));
+      args.add(kj::str(LOOK_INLINE_BYTES));
+      script = kj::str("look() {", lookScript(), "}\n", WRITE_SCRIPT);
+      limit += LOOK_INLINE_BYTES;
+    }
+    auto captured = co_await script_(kj::mv(script), args.releaseAsArray(), limit, false);
+    if (captured.status.success()) co_return kj::Maybe<FileState>(nullptr);
+    if (captured.status.value == 26 && condition != nullptr) {
+      co_return kj::Maybe<FileState>(kj::mv(parseLook(captured.output, boundary, 1)[0]));
+    }
     auto output = captured.errorOutput.asChars();
     while (output.size() > 0 && output.back() == '\n') output = output.slice(0, output.size() - 1);
     auto said = toValidUtf8(output);

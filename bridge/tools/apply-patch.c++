@@ -1,36 +1,14 @@
 #include "base/coroutine.h"
 #include "tools/diff.h"
-#include "tools/look.h"
+#include "tools/file-turn.h"
+#include "tools/patch-tree.h"
 #include "tools/patch.h"
 
 #include <algorithm>
-#include <map>
 
 namespace sandbridge {
 
 namespace {
-
-// The files that a patch touches: as they are, and as the sections make them one after the other.
-class Tree {
- public:
-  struct Entry {
-    FileState state;
-    kj::Maybe<kj::Array<const kj::byte>> before;  // null: there was no file
-    kj::Maybe<kj::Array<const kj::byte>> now;
-    bool touched = false;
-  };
-  std::map<std::string, Entry> entries;
-  std::vector<std::string> order;  // in which they were touched
-
-  Entry& at(const std::string& path) { return entries.find(path)->second; }
-
-  void set(const std::string& path, kj::Maybe<kj::Array<const kj::byte>> content) {
-    auto& entry = at(path);
-    if (!entry.touched) order.push_back(path);
-    entry.touched = true;
-    entry.now = kj::mv(content);
-  }
-};
 
 struct FileChange {
   kj::StringPtr type;
@@ -62,7 +40,7 @@ std::string pathOf(ToolContext& context, const Text& text) {
 }
 
 // One section's effect on the tree. Throws Refusal.
-FileChange applySection(Tree& tree, const PatchSection& section, const std::string& path,
+FileChange applySection(PatchTree& tree, const PatchSection& section, const std::string& path,
                         kj::Maybe<std::string> target) {
   auto pathText = validUtf8(chars(path).asBytes());
   auto shown = decodeUtf8(pathText);
@@ -120,86 +98,67 @@ FileChange applySection(Tree& tree, const PatchSection& section, const std::stri
   return change;
 }
 
-constexpr kj::StringPtr REMOVE_SCRIPT = R"sh(
-export LC_ALL=C
-for path do rm -f -- "$path" || exit 1; done
-)sh"_kj;
+// What the changes are to people and interfaces.
+struct Description {
+  kj::String diff;
+  std::string sources, summary = "Success. Updated the following files:";
+  kj::Vector<kj::String> patterns;
+};
 
-kj::Promise<void> removeFiles(ToolContext& context, std::vector<std::string> paths) {
-  for (size_t next = 0; next < paths.size();) {
-    kj::Vector<kj::String> args;
-    size_t bytes = 0;
-    while (next < paths.size() && (args.size() == 0 || bytes + paths[next].size() < 64u << 10)) {
-      bytes += paths[next].size() + 1;
-      args.add(toKj(paths[next++]));
+Description describe(ToolContext& context, const std::vector<FileChange>& changes) {
+  Description description;
+  Text total;
+  for (auto& change : changes) {
+    total.append(change.patch).push_back(u'\n');
+    auto relative = shownPath(context, change.path);
+    if (!description.sources.empty()) description.sources += ", ";
+    description.sources += relative;
+    description.patterns.add(toKj(relative));
+    std::string shown = relative;
+    KJ_IF_MAYBE (to, change.movePath) {
+      shown = shownPath(context, *to);
     }
-    auto captured = co_await look(context, REMOVE_SCRIPT, args.releaseAsArray());
-    if (!captured.status.success()) {
-      throwError(ErrorKind::FAILED,
-                 kj::str("Unknown: FileSystem.remove: ", validUtf8(captured.errorOutput)));
-    }
+    description.summary += change.type == "add"      ? "\nA "
+                           : change.type == "delete" ? "\nD "
+                                                     : "\nM ";
+    description.summary += shown;
   }
+  description.diff = encodeUtf8(total);
+  return description;
 }
 
-// Puts back what was there. Goes on past failures; returns the paths that it could not restore.
-kj::Promise<std::vector<std::string>> rollBack(ToolContext& context, Tree& tree,
-                                               std::vector<std::string> written) {
-  std::vector<std::string> created, failed;
-  for (auto& path : written) {
-    auto& entry = tree.at(path);
-    KJ_IF_MAYBE (before, entry.before) {
-      try {
-        co_await context.workspace.writeFile(toKj(path), kj::heapArray<const kj::byte>(*before));
-      } catch (kj::Exception&) {
-        failed.push_back(path);
-      }
-    } else {
-      created.push_back(path);
+void writeFiles(JsonWriter& json, ToolContext& context, const std::vector<FileChange>& changes) {
+  json.key("files").beginArray();
+  for (auto& change : changes) {
+    std::string shown = change.path;
+    KJ_IF_MAYBE (to, change.movePath) {
+      shown = *to;
     }
+    json.beginObject()
+        .field("filePath", chars(change.path))
+        .field("relativePath", chars(shownPath(context, shown)))
+        .field("type", change.type)
+        .field("patch", encodeUtf8(change.patch))
+        .field("additions", uint64_t(change.counts.additions))
+        .field("deletions", uint64_t(change.counts.deletions));
+    KJ_IF_MAYBE (to, change.movePath) {
+      json.field("movePath", chars(*to));
+    }
+    json.endObject();
   }
-  try {
-    co_await removeFiles(context, created);
-  } catch (kj::Exception&) {
-    failed.insert(failed.end(), created.begin(), created.end());
-  }
-  co_return failed;
+  json.endArray();
 }
 
-// Writes all of the tree, or nothing. Returns what went wrong.
-kj::Promise<kj::Maybe<kj::String>> commit(ToolContext& context, Tree& tree) {
-  std::vector<std::string> written, removals;
-  std::string current;
-  kj::Maybe<kj::Exception> failure;
-  try {
-    for (auto& path : tree.order) {
-      auto& entry = tree.at(path);
-      KJ_IF_MAYBE (content, entry.now) {
-        current = path;
-        written.push_back(path);
-        co_await context.workspace.writeFile(toKj(path), kj::heapArray<const kj::byte>(*content));
-      } else if (entry.before != nullptr) {
-        removals.push_back(path);
-      }
-    }
-    current.clear();
-    // Removed files count as written, so that a failure half way brings them back.
-    written.insert(written.end(), removals.begin(), removals.end());
-    co_await removeFiles(context, removals);
-    co_return nullptr;
-  } catch (kj::Exception& e) {
-    failure = kj::mv(e);
-  }
-  auto& e = KJ_ASSERT_NONNULL(failure);
-  // A write that failed left its own file as it was; one whose answer was lost may have happened.
-  if (!current.empty() && !isInfrastructure(e)) written.pop_back();
-  auto failed = co_await rollBack(context, tree, kj::mv(written));
-  if (failed.empty() && isInfrastructure(e)) kj::throwFatalException(kj::mv(e));
-  auto text = current.empty() || isInfrastructure(e) ? textOf(e) : writeError(e, current);
-  if (failed.empty()) co_return kj::mv(text);
-  std::string list;
-  for (auto& path : failed) list += (list.empty() ? "" : ", ") + path;
-  co_return kj::str(text,
-                    "\nThe patch was begun, and these files could not be put back: ", chars(list));
+ToolUi::Question patchQuestion(ToolContext& context, const std::vector<FileChange>& changes,
+                               Description& description) {
+  JsonWriter asked;
+  asked.beginObject()
+      .field("filepath", chars(description.sources))
+      .field("diff", description.diff);
+  writeFiles(asked, context, changes);
+  asked.endObject();
+  return {kj::str("edit"), description.patterns.releaseAsArray(), kj::arr(kj::str("*")),
+          asked.finish()};
 }
 
 }  // namespace
@@ -212,104 +171,75 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
       kj::Maybe<std::string> target;
     };
     std::vector<Names> names;
-    std::set<std::string> all;
+    std::set<std::string> unknown;
     for (auto& section : sections) {
       Names n{pathOf(context, section.path), nullptr};
-      all.insert(n.path);
+      unknown.insert(n.path);
       KJ_IF_MAYBE (move, section.movePath) {
         auto target = pathOf(context, *move);
-        all.insert(target);
+        unknown.insert(target);
         n.target = kj::mv(target);
       }
       names.push_back(kj::mv(n));
     }
-
-    // Everything the patch can touch is looked at once, then each section works on what the ones
-    // before it made.
-    Tree tree;
-    std::vector<std::string> paths(all.begin(), all.end());
-    auto states = co_await lookAt(context, paths);
-    for (size_t i = 0; i < paths.size(); ++i) {
-      Tree::Entry entry;
-      if (states[i].isRegular()) {
-        auto content =
-            co_await contentOf(context, paths[i], kj::mv(states[i]), EDIT_BYTES, "patch");
-        entry.now = kj::heapArray<const kj::byte>(content);
-        entry.before = kj::mv(content);
-        entry.state.mode = 0100000;
-      } else {
-        entry.state = kj::mv(states[i]);
-      }
-      tree.entries.emplace(paths[i], kj::mv(entry));
-    }
+    auto all = unknown;
+    PatchTree tree;
+    bool remembers = co_await tree.remember(context, unknown);
 
     std::vector<FileChange> changes;
-    for (size_t i = 0; i < sections.size(); ++i) {
-      auto target = names[i].target;
-      passOrRefuse(co_await askExternal(context, ui, names[i].path, false));
-      changes.push_back(applySection(tree, sections[i], names[i].path, target));
-      KJ_IF_MAYBE (to, target) {
-        passOrRefuse(co_await askExternal(context, ui, *to, false));
-      }
-    }
-
-    Text total;
-    JsonWriter files, list;
-    std::string sources, summary = "Success. Updated the following files:";
-    kj::Vector<kj::String> patterns;
-    auto writeFiles = [&](JsonWriter& json) {
-      json.key("files").beginArray();
-      for (auto& change : changes) {
-        std::string shown = change.path;
-        KJ_IF_MAYBE (to, change.movePath) {
-          shown = *to;
+    Description description;
+    size_t asked = 0;  // sections whose places outside of the workspace were asked for
+    for (unsigned plans = 0;; ++plans) {
+      if (plans == MOST_PLANS) throw keepsChanging(*all.begin());
+      // What is not known is looked at once, then each section works on what the ones before it
+      // made.
+      co_await tree.look(context, kj::mv(unknown));
+      unknown.clear();
+      tree.restart();
+      changes.clear();
+      kj::Maybe<Refusal> refusal;
+      for (size_t i = 0; i < sections.size() && refusal == nullptr; ++i) {
+        auto target = names[i].target;
+        if (i >= asked) passOrRefuse(co_await askExternal(context, ui, names[i].path, false));
+        try {
+          changes.push_back(applySection(tree, sections[i], names[i].path, target));
+        } catch (Refusal& r) {
+          refusal = kj::mv(r);
+          break;
         }
-        json.beginObject()
-            .field("filePath", chars(change.path))
-            .field("relativePath", chars(shownPath(context, shown)))
-            .field("type", change.type)
-            .field("patch", encodeUtf8(change.patch))
-            .field("additions", uint64_t(change.counts.additions))
-            .field("deletions", uint64_t(change.counts.deletions));
-        KJ_IF_MAYBE (to, change.movePath) {
-          json.field("movePath", chars(*to));
+        KJ_IF_MAYBE (to, target) {
+          if (i >= asked) passOrRefuse(co_await askExternal(context, ui, *to, false));
         }
-        json.endObject();
+        asked = std::max(asked, i + 1);
       }
-      json.endArray();
-    };
-    for (auto& change : changes) {
-      total.append(change.patch).push_back(u'\n');
-      auto relative = shownPath(context, change.path);
-      if (!sources.empty()) sources += ", ";
-      sources += relative;
-      patterns.add(toKj(relative));
-      std::string shown = relative;
-      KJ_IF_MAYBE (to, change.movePath) {
-        shown = shownPath(context, *to);
+      KJ_IF_MAYBE (r, refusal) {
+        if (!remembers) throw Refusal{kj::mv(*r)};
+        // By what is remembered; the files may be others by now.
+        remembers = false;
+        unknown = all;
+        continue;
       }
-      summary += change.type == "add" ? "\nA " : change.type == "delete" ? "\nD " : "\nM ";
-      summary += shown;
-    }
-    auto diff = encodeUtf8(total);
-    JsonWriter asked;
-    asked.beginObject().field("filepath", chars(sources)).field("diff", diff);
-    writeFiles(asked);
-    asked.endObject();
-    passOrRefuse(co_await ask(
-        ui, {kj::str("edit"), patterns.releaseAsArray(), kj::arr(kj::str("*")), asked.finish()}));
 
-    KJ_IF_MAYBE (failure, co_await commit(context, tree)) {
-      co_return failedResult(kj::mv(*failure));
+      auto before = kj::mv(description.diff);
+      description = describe(context, changes);
+      if (description.diff != before) {
+        passOrRefuse(co_await ask(ui, patchQuestion(context, changes, description)));
+      }
+      auto outcome = co_await tree.commit(context);
+      KJ_IF_MAYBE (failure, outcome.failure) {
+        co_return failedResult(kj::mv(*failure));
+      }
+      if (outcome.isDone) break;
+      unknown = kj::mv(outcome.unknown);
     }
 
     JsonWriter metadata;
-    metadata.beginObject().field("diff", diff);
-    writeFiles(metadata);
+    metadata.beginObject().field("diff", description.diff);
+    writeFiles(metadata, context, changes);
     metadata.key("diagnostics").beginObject().endObject();
     metadata.field("truncated", false).endObject();
     ToolResult result;
-    result.output = validUtf8(chars(summary).asBytes());
+    result.output = validUtf8(chars(description.summary).asBytes());
     result.title = kj::str(result.output);
     result.metadata = metadata.finish();
     co_return result;

@@ -1,6 +1,6 @@
 #include "base/coroutine.h"
 #include "tools/diff.h"
-#include "tools/look.h"
+#include "tools/file-turn.h"
 #include "tools/replace.h"
 
 namespace sandbridge {
@@ -59,6 +59,31 @@ Plan planReplacement(TextView shown, Bytes old, TextView oldString, TextView new
   return plan;
 }
 
+// Throws Refusal for what has nothing in it that could be edited.
+void checkState(const FileState& state, std::string_view path, bool create) {
+  auto pathText = validUtf8(chars(path).asBytes());
+  switch (state.error) {
+    case StatError::NONE:
+      if (create) {
+        throw Refusal{kj::str(
+            "oldString cannot be empty when editing an existing file. Provide the exact text "
+            "to replace, or use write for an intentional full-file replacement.")};
+      }
+      if (state.isDirectory())
+        throw Refusal{kj::str("Path is a directory, not a file: ", pathText)};
+      return;
+    case StatError::MISSING:
+      if (!create) throw Refusal{kj::str("File ", pathText, " not found")};
+      return;
+    case StatError::NOT_A_DIRECTORY:
+      throw Refusal{kj::str("ENOTDIR: not a directory, lstat '", pathText, "'")};
+    case StatError::LOOP:
+      throw Refusal{kj::str("ELOOP: too many symbolic links encountered, lstat '", pathText, "'")};
+    default:
+      throw Refusal{fileSystemError(tagOf(state.error), "stat", path)};
+  }
+}
+
 }  // namespace
 
 kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolUi& ui) {
@@ -70,54 +95,43 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
       throw Refusal{kj::str("No changes to apply: oldString and newString are identical.")};
     }
     auto path = joinToRoot(context.root, name);
-    auto pathText = validUtf8(chars(path).asBytes());
     passOrRefuse(co_await askExternal(context, ui, path, false));
 
-    // Edits of one file take turns. Which file it is shows only after a look; so the turn is taken
-    // on the name first, then, where the name is a link, on the file itself, and then the file is
-    // looked at again.
-    auto lock = co_await context.locks.acquire(resolvePath(context.root, path));
-    auto states = co_await lookAt(context, {path});
-    kj::Maybe<kj::Own<PathLocks::Lock>> realLock;
-    if (states[0].exists() && states[0].realPath != resolvePath(context.root, path)) {
-      realLock = co_await context.locks.acquire(states[0].realPath);
-      states = co_await lookAt(context, {path});
-    }
-    auto& state = states[0];
-    if (state.error != StatError::NONE && state.error != StatError::MISSING) {
-      if (state.error == StatError::NOT_A_DIRECTORY) {
-        throw Refusal{kj::str("ENOTDIR: not a directory, lstat '", pathText, "'")};
-      }
-      if (state.error == StatError::LOOP) {
-        throw Refusal{
-            kj::str("ELOOP: too many symbolic links encountered, lstat '", pathText, "'")};
-      }
-      throw Refusal{fileSystemError(tagOf(state.error), "stat", path)};
-    }
-
-    auto shown = decodeUtf8(pathText);
+    auto turn = co_await FileTurn::take(context, path);
+    auto shown = decodeUtf8(validUtf8(chars(path).asBytes()));
+    bool create = oldString.empty();
     Plan plan;
-    if (oldString.empty()) {
-      if (state.exists()) {
-        throw Refusal{kj::str(
-            "oldString cannot be empty when editing an existing file. Provide the exact text "
-            "to replace, or use write for an intentional full-file replacement.")};
-      }
-      plan = planCreation(shown, newString);
-    } else {
-      if (!state.exists()) throw Refusal{kj::str("File ", pathText, " not found")};
-      if (state.isDirectory())
-        throw Refusal{kj::str("Path is a directory, not a file: ", pathText)};
-      auto old = co_await contentOf(context, path, kj::mv(state), EDIT_BYTES, "edit");
-      plan = planReplacement(shown, old, oldString, newString, arguments.flag("replaceAll"));
-    }
-    passOrRefuse(co_await ask(ui, editQuestion(context, path, plan.diff)));
-
     kj::Maybe<kj::Exception> failure;
-    try {
-      co_await context.workspace.writeFile(toKj(path), kj::mv(plan.bytes));
-    } catch (kj::Exception& e) {
-      failure = kj::mv(e);
+    for (unsigned plans = 0;; ++plans) {
+      if (plans == MOST_PLANS) throw keepsChanging(path);
+      bool remembered = turn->isRemembered;
+      kj::Maybe<kj::Array<const kj::byte>> before;
+      kj::Maybe<Refusal> refusal;
+      try {
+        checkState(turn->state, path, create);
+        if (!create) {
+          auto old = co_await contentOf(context, path, kj::mv(turn->state), EDIT_BYTES, "edit");
+          plan = planReplacement(shown, old, oldString, newString, arguments.flag("replaceAll"));
+          before = kj::mv(old);
+        } else {
+          plan = planCreation(shown, newString);
+        }
+      } catch (Refusal& r) {
+        refusal = kj::mv(r);
+      }
+      KJ_IF_MAYBE (r, refusal) {
+        if (!remembered) throw Refusal{kj::mv(*r)};
+        co_await turn->look();
+        continue;
+      }
+      passOrRefuse(co_await turn->ask(ui, plan.diff));
+      bool done = true;
+      try {
+        done = co_await turn->replace(before.map([](auto& b) { return b.asPtr(); }), kj::mv(plan.bytes));
+      } catch (kj::Exception& e) {
+        failure = kj::mv(e);
+      }
+      if (done) break;
     }
     KJ_IF_MAYBE (e, failure) {
       co_return failedResult(writeError(*e, path));

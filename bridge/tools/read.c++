@@ -450,7 +450,9 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
           if (sight.kind == 'P') {
             pager.feed(chars(sight.page).asBytes());
           } else if (inlined) {
-            pager.feed(chars(sight.body).asBytes());
+            auto whole = chars(sight.body).asBytes();
+            pager.feed(whole);
+            context.files.keep(path, kj::heapArray<const kj::byte>(whole));
           } else {
             auto stream = co_await context.workspace.readFile(toKj(path));
             auto buffer = kj::heapArray<kj::byte>(65536);

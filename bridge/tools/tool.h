@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "tools/arguments.h"
+#include "tools/file-memory.h"
 #include "tools/limits.h"
 #include "tools/path-locks.h"
 #include "tools/paths.h"
@@ -25,11 +26,12 @@ struct ToolContext {
   kj::Timer& timer;
   std::string root;
   PathLocks locks;
+  FileMemory::Part files;
   // Instruction files that a read has already shown.
   std::set<std::string> instructionsGiven;
 
-  ToolContext(Workspace& workspace, kj::Timer& timer)
-      : workspace(workspace), timer(timer), root(view(workspace.root())) {}
+  ToolContext(Workspace& workspace, kj::Timer& timer, FileMemory& memory)
+      : workspace(workspace), timer(timer), root(view(workspace.root())), files(memory) {}
 };
 
 // Each runs one call. They throw infrastructure errors, and errors of base/error.h that become the

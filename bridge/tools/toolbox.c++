@@ -49,7 +49,8 @@ const Tool TOOLS[] = {
 
 class ToolboxImpl final : public Toolbox {
  public:
-  ToolboxImpl(Workspace& workspace, kj::Timer& timer) : context(workspace, timer) {}
+  ToolboxImpl(Workspace& workspace, kj::Timer& timer, FileMemory& memory)
+      : context(workspace, timer, memory) {}
 
   kj::Array<kj::StringPtr> names() override {
     return KJ_MAP(tool, TOOLS)->kj::StringPtr {
@@ -86,8 +87,8 @@ class SilentUi final : public ToolUi {
 
 }  // namespace
 
-kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer) {
-  return kj::heap<ToolboxImpl>(workspace, timer);
+kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer, FileMemory& memory) {
+  return kj::heap<ToolboxImpl>(workspace, timer, memory);
 }
 
 ToolUi& silentUi() {

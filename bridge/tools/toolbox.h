@@ -1,6 +1,7 @@
 #pragma once
 // OpenCode's tools, by name, over a Workspace.
 
+#include "tools/file-memory.h"
 #include "tools/workspace.h"
 
 namespace sandbridge {
@@ -47,7 +48,7 @@ class Toolbox {
 };
 
 // The tools of one session. Calls may run at the same time; edits of one file take turns.
-kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer);
+kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer, FileMemory& memory);
 
 // A user interface that allows everything and shows nothing.
 ToolUi& silentUi();

@@ -5,6 +5,8 @@
 // Paths are absolute or relative to `root()`. Failures are exceptions made by base/error.h: NOT_FOUND, INVALID_ARGUMENT
 // (for example a directory where a file is meant), and the infrastructure's own (UNAVAILABLE, INTERRUPTED, SANDBOX_LOST).
 
+#include "tools/file-state.h"
+
 #include <kj/async-io.h>
 #include <kj/common.h>
 #include <kj/one-of.h>
@@ -98,7 +100,14 @@ class Workspace {
   virtual kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content,
                                       uint64_t size) = 0;
 
-  // The same with bytes at hand.
+  // Like writeFile(), in one round trip where that is possible, but only if the file still has exactly the content
+  // `before`; null: if nothing is there yet. Otherwise nothing has been changed, and the result is what is there.
+  // `before` and `after` must outlive the promise.
+  virtual kj::Promise<kj::Maybe<FileState>> replaceFile(kj::StringPtr path,
+                                                        kj::Maybe<kj::ArrayPtr<const kj::byte>> before,
+                                                        kj::ArrayPtr<const kj::byte> after) = 0;
+
+  // writeFile() with bytes at hand.
   kj::Promise<void> writeFile(kj::StringPtr path, kj::Array<const kj::byte> content);
 };
 

@@ -1,7 +1,8 @@
 // A whole tool call, with hostile arguments, in a sandbox that answers whatever it likes.
 // Input: the tool and its arguments (`read {"filePath":"a"}`), and after lines "====" what the sandbox answers to one
 // request after the other, from the first again when there are no more. In an answer, `@boundary@` stands for the mark that
-// scripts are given against forgery; one that begins with `!` is a failed command's.
+// scripts are given against forgery; one that begins with `!` is a failed command's, and with `~` it says how a file that
+// is to be replaced has changed, with `b` for the mark.
 
 #include "fuzz.h"
 
@@ -55,6 +56,18 @@ class HostileWorkspace final : public Workspace {
     return stream.readAllBytes(EDIT_BYTES * 2).then([size](kj::Array<kj::byte> bytes) {
       require(bytes.size() == size, "as much is written as was said");
     }).attach(kj::mv(content));
+  }
+
+  kj::Promise<kj::Maybe<FileState>> replaceFile(kj::StringPtr path, kj::Maybe<fuzz::Bytes> before,
+                                                fuzz::Bytes after) override {
+    requireWord(path);
+    auto answer = next(nullptr);
+    // Most often nobody has changed the file.
+    if (answer.empty() || answer[0] != '~') return kj::Maybe<FileState>(nullptr);
+    answer.erase(0, 1);
+    return kj::evalNow([&]() -> kj::Maybe<FileState> {
+      return kj::mv(parseLook(kj::arrayPtr(answer.data(), answer.size()).asBytes(), "b", 1)[0]);
+    });
   }
 
  private:
@@ -168,7 +181,8 @@ void fuzz::test(Bytes bytes) {
   kj::TimerImpl timer(kj::origin<kj::TimePoint>());
   HostileWorkspace workspace(parts.slice(1, parts.size()));
   CheckingUi ui;
-  auto toolbox = newToolbox(workspace, timer);
+  FileMemory memory;
+  auto toolbox = newToolbox(workspace, timer, memory);
   try {
     checkResult(toolbox->call(name, arguments, ui).wait(scope));
   } catch (kj::Exception& e) {

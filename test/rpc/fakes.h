@@ -57,6 +57,10 @@ class FakeWorkspace final : public Workspace {
   kj::Promise<kj::Own<kj::AsyncInputStream>> readFile(kj::StringPtr path) override;
   kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content,
                               uint64_t size) override;
+  kj::Promise<kj::Maybe<FileState>> replaceFile(kj::StringPtr, kj::Maybe<kj::ArrayPtr<const kj::byte>>,
+                                                kj::ArrayPtr<const kj::byte>) override {
+    KJ_UNIMPLEMENTED("only tools replace files");
+  }
 };
 
 // Tools: "echo" answers its arguments; others answer what the test put into `handler`.

@@ -530,6 +530,57 @@ TEST_CASE("writing keeps mode, hard links and symbolic links", "[localcloud]") {
   }
 }
 
+TEST_CASE("a file is replaced only if it is still as the caller knows it", "[localcloud]") {
+  World world;
+  auto session = world.bridge->session("replace");
+  auto& space = session->workspace();
+  auto replace = [&](kj::StringPtr path, kj::Maybe<kj::StringPtr> before, kj::StringPtr after) {
+    return world.wait(space.replaceFile(path, before.map([](kj::StringPtr b) { return b.asBytes(); }),
+                                        after.asBytes()));
+  };
+  auto padding = kj::str(kj::repeat('x', 300000));
+  auto big = kj::str("one ", padding, " two"), bigger = kj::str("One", big.slice(3));
+  for (kj::StringPtr path : {"new/file"_kj, "-a 'b\"$(c)\n"_kj}) {
+    CHECK(replace(path, nullptr, "") == nullptr);
+    CHECK(replace(path, ""_kj, "one two\n") == nullptr);
+    CHECK(replace(path, "one two\n"_kj, "one and two\n") == nullptr);
+    CHECK(replace(path, "one and two\n"_kj, "one two\n") == nullptr);
+    CHECK(replace(path, "one two\n"_kj, "two\n") == nullptr);
+    CHECK(replace(path, "two\n"_kj, "two") == nullptr);
+    CHECK(replace(path, "two"_kj, "two\ntwo") == nullptr);
+    CHECK(replace(path, "two\ntwo"_kj, "two\ntwo") == nullptr);
+    CHECK(world.readText(*session, path) == "two\ntwo");
+    // What changes travels, not the whole file; or, if it is too much for one request, in several.
+    CHECK(replace(path, "two\ntwo"_kj, big) == nullptr);
+    CHECK(replace(path, kj::StringPtr(big), bigger) == nullptr);
+    CHECK(replace(path, kj::StringPtr(bigger), padding) == nullptr);
+    CHECK(world.readText(*session, path) == padding);
+    CHECK(replace(path, kj::StringPtr(padding), "end") == nullptr);
+    CHECK(world.readText(*session, path) == "end");
+
+    for (auto before : {kj::Maybe<kj::StringPtr>("en"_kj), kj::Maybe<kj::StringPtr>(nullptr),
+                        kj::Maybe<kj::StringPtr>("end\n"_kj), kj::Maybe<kj::StringPtr>("enD"_kj)}) {
+      for (kj::StringPtr after : {"mine"_kj, kj::StringPtr(big)}) {
+        auto present = replace(path, before, after);
+        auto& state = KJ_ASSERT_NONNULL(present);
+        CHECK(state.isRegular());
+        CHECK(kj::heapString(KJ_ASSERT_NONNULL(state.content).asChars()) == "end");
+      }
+    }
+    CHECK(world.readText(*session, path) == "end");
+  }
+  // What was there is something else now, or gone.
+  world.run(*session, "mkdir dir; ln -s new/file link; ln new/file other; ln -s none dangling");
+  CHECK(KJ_ASSERT_NONNULL(replace("dir", "x"_kj, "y")).isDirectory());
+  CHECK(KJ_ASSERT_NONNULL(replace("gone", "x"_kj, "y")).error == StatError::MISSING);
+  CHECK(KJ_ASSERT_NONNULL(replace("gone/x", "x"_kj, "y")).error == StatError::MISSING);
+  CHECK(world.run(*session, "ls -d gone 2>&1 | wc -l; ls dir") == "1\n");
+  CHECK(replace("link", "end"_kj, "END") == nullptr);
+  CHECK(replace("dangling", nullptr, "made") == nullptr);
+  CHECK(world.run(*session, "readlink link; cat link other none; find . -name '.sandbridge*'") ==
+        "new/file\nENDENDmade");
+}
+
 TEST_CASE("what cannot be written is told in words, and nothing is half-written", "[localcloud]") {
   World world;
   auto session = world.bridge->session("refused");

@@ -271,17 +271,53 @@ kj::Promise<void> DirectoryWorkspace::writeFile(kj::StringPtr path,
   auto full = resolve(view(path));
   auto bytes = co_await content->readAllBytes();
   KJ_REQUIRE(bytes.size() == size);
+  writeWhole(full, bytes);
+}
+
+void DirectoryWorkspace::writeWhole(std::string full, kj::ArrayPtr<const kj::byte> bytes) {
   if (failingWrites.contains(relativePath(rootPath, full))) {
     throwError(ErrorKind::FAILED, "no space left in the sandbox");
   }
-  int fd = open(full.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0 && errno == ENOENT) {
-    std::error_code ignored;  // the next open says it
-    fs::create_directories(fs::path(full).parent_path(), ignored);
-    fd = open(full.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  std::error_code ignored;  // the next call says it
+  fs::create_directories(fs::path(full).parent_path(), ignored);
+  struct stat st;
+  if (stat(full.c_str(), &st) < 0) {
+    if (errno != ENOENT) throwErrno(toKj(full));
+  } else if (!S_ISREG(st.st_mode)) {
+    throwError(ErrorKind::INVALID_ARGUMENT, "no regular file");
   }
-  if (fd < 0) throwErrno(toKj(full));
-  kj::FdOutputStream(kj::AutoCloseFd(fd)).write(bytes.begin(), bytes.size());
+  auto real = fs::weakly_canonical(full);
+  // At once, as in a sandbox: who looks sees the old content or the new.
+  auto temporary = real.string() + ".new";
+  {
+    int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) throwErrno(toKj(full));
+    kj::FdOutputStream(kj::AutoCloseFd(fd)).write(bytes.begin(), bytes.size());
+  }
+  if (rename(temporary.c_str(), real.c_str()) < 0) throwErrno(toKj(full));
+}
+
+kj::Promise<kj::Maybe<FileState>> DirectoryWorkspace::replaceFile(
+    kj::StringPtr path, kj::Maybe<kj::ArrayPtr<const kj::byte>> before,
+    kj::ArrayPtr<const kj::byte> after) {
+  auto full = resolve(view(path));
+  if (auto visit = intruder) visit(full);  // it may come once only
+  struct stat st;
+  bool same = before == nullptr && stat(full.c_str(), &st) < 0;
+  KJ_IF_MAYBE (bytes, before) {
+    auto present = get(full);
+    KJ_IF_MAYBE (p, present) {
+      same = kj::arrayPtr(p->data(), p->size()).asBytes() == *bytes;
+    }
+  }
+  if (same) {
+    ++roundTrips;
+    writeWhole(full, after);
+    co_return kj::Maybe<FileState>(nullptr);
+  }
+  auto captured = co_await runScript(
+      lookScript(), kj::arr(kj::str(LOOK_INLINE_BYTES), kj::str("boundary"), kj::str(path)), 2u << 20);
+  co_return kj::Maybe<FileState>(kj::mv(parseLook(captured.output, "boundary", 1)[0]));
 }
 
 TestLoop::TestLoop()
@@ -310,7 +346,7 @@ kj::Promise<void> RecordingUi::output(kj::ArrayPtr<const kj::byte> bytes) {
   return kj::READY_NOW;
 }
 
-Bench::Bench() : workspace(loop.io), toolbox(newToolbox(workspace, loop.io.provider->getTimer())) {}
+Bench::Bench() : workspace(loop.io), toolbox(newToolbox(workspace, loop.io.provider->getTimer(), memory)) {}
 
 ToolResult Bench::call(kj::StringPtr tool, kj::StringPtr arguments) {
   return toolbox->call(tool, arguments, ui).wait(loop.io.waitScope);

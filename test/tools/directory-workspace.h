@@ -8,6 +8,7 @@
 #include <kj/async-io.h>
 #include <kj/async-unix.h>
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -25,6 +26,8 @@ class DirectoryWorkspace final : public Workspace {
   size_t roundTrips = 0;
   std::string searchPath;               // PATH of what it starts; empty: this process' own
   std::set<std::string> failingWrites;  // names below the root whose writes fail
+  // Somebody else, who comes just before a file is replaced.
+  std::function<void(const std::string& path)> intruder;
 
   // Below the root, or absolute.
   std::string resolve(std::string_view path) const;
@@ -42,10 +45,15 @@ class DirectoryWorkspace final : public Workspace {
   kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content,
                               uint64_t size) override;
   using Workspace::writeFile;
+  kj::Promise<kj::Maybe<FileState>> replaceFile(kj::StringPtr path,
+                                                kj::Maybe<kj::ArrayPtr<const kj::byte>> before,
+                                                kj::ArrayPtr<const kj::byte> after) override;
 
  private:
   kj::AsyncIoContext& io;
   kj::String rootText;
+
+  void writeWhole(std::string full, kj::ArrayPtr<const kj::byte> bytes);
 };
 
 // Sets up an event loop that can wait for processes. One at a time in a thread.
@@ -76,6 +84,7 @@ class RecordingUi final : public ToolUi {
 struct Bench {
   TestLoop loop;
   DirectoryWorkspace workspace;
+  FileMemory memory;
   RecordingUi ui;
   kj::Own<Toolbox> toolbox;
 

@@ -53,7 +53,7 @@ void checkFits(const ToolResult& result, size_t instructions = 0) {
   CHECK(size_t(std::count(lines.begin(), lines.end(), '\n')) < READ_LINES + 10);
 }
 
-TEST_CASE("a small file is read in one round trip, written in two, edited in two") {
+TEST_CASE("a file that is not known is read in one round trip, written in two, edited in two") {
   Bench bench;
   bench.workspace.put("a/b.txt", "one\n");
   auto trips = [&](kj::StringPtr tool, kj::String arguments) {
@@ -61,11 +61,12 @@ TEST_CASE("a small file is read in one round trip, written in two, edited in two
     REQUIRE_FALSE(bench.call(tool, arguments).failed);
     return bench.workspace.roundTrips;
   };
-  CHECK(trips("read", args({{"filePath", "a/b.txt"}})) == 1);
   CHECK(trips("read", args({{"filePath", "a"}})) == 1);
   CHECK(trips("write", args({{"filePath", "a/b.txt"}, {"content", "two\n"}})) == 2);
+  bench.workspace.put("a/c.txt", "two\n");
   CHECK(trips("edit",
-              args({{"filePath", "a/b.txt"}, {"oldString", "two"}, {"newString", "three"}})) == 2);
+              args({{"filePath", "a/c.txt"}, {"oldString", "two"}, {"newString", "three"}})) == 2);
+  CHECK(trips("read", args({{"filePath", "a/b.txt"}})) == 1);
   CHECK(trips("glob", args({{"pattern", "*.txt"}})) == 1);
   CHECK(trips("grep", args({{"pattern", "three"}})) == 1);
   CHECK(trips("bash", args({{"command", "true"}})) == 1);

@@ -104,7 +104,7 @@ TEST_CASE("each action of process is one round trip") {
 TEST_CASE("a process outlives the toolbox that started it, and another toolbox kills all of its group") {
   ProcessBench bench;
   bench.text(R"("action":"start","command":"sleep 8642.5 & sleep 8642.5; echo not reached","wait":100)");
-  bench.toolbox = newToolbox(bench.workspace, bench.loop.io.provider->getTimer());
+  bench.toolbox = newToolbox(bench.workspace, bench.loop.io.provider->getTimer(), bench.memory);
   CHECK(bench.words(R"("action":"list")").find("Process 1 (running") == 0);
   CHECK(bench.hasProcess("8642.5"));
   auto killed = bench.process(R"("action":"kill","id":1)");

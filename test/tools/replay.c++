@@ -244,7 +244,7 @@ std::vector<std::string> replayOne(Bench& bench, const JsonDocument& record) {
   workspace.clear();
   setUp(workspace, record["setup"]);
   bench.ui = RecordingUi();
-  bench.toolbox = newToolbox(workspace, bench.loop.io.provider->getTimer());
+  bench.toolbox = newToolbox(workspace, bench.loop.io.provider->getTimer(), bench.memory);
   auto tool = str(record["tool"]);
   auto& expected = record["result"];
   if (record.HasMember("permission_reply")) bench.ui.refusal = str(expected["error"]);
