@@ -2,7 +2,7 @@
 # Installs what it needs, builds, and runs every test. Ends with "N passed, N failed"; exit code 0 only without failures.
 #
 #   test/run.sh            everything
-#   test/run.sh SUITE...   some of: unit asan fuzz soak plugin conformance opencode opencode-asan examples readme bench
+#   test/run.sh SUITE...   some of: unit asan fuzz soak plugin conformance opencode parity opencode-asan examples readme bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source examples/install.sh
@@ -10,7 +10,7 @@ source examples/install.sh
 usage() { sed -n '2,5s/^# \{0,1\}//p' "$0"; }
 case "${1:-}" in -h | --help) usage; exit 0 ;; esac
 suites=("$@")
-[ $# -gt 0 ] || suites=(unit asan fuzz soak plugin conformance opencode opencode-asan examples readme bench)
+[ $# -gt 0 ] || suites=(unit asan fuzz soak plugin conformance opencode parity opencode-asan examples readme bench)
 
 passed=0 failed=0
 logs=build/test-logs
@@ -94,11 +94,12 @@ if wanted conformance; then
   npm_install "$root/test/conformance"
   suite conformance npm --prefix test/conformance test --silent
 fi
-if wanted opencode || wanted opencode-asan; then
+if wanted opencode || wanted parity || wanted opencode-asan; then
   install_opencode
   export OPENCODE_COMMAND="$opencode"
 fi
 if wanted opencode; then suite opencode npm --prefix test/opencode test --silent; fi
+if wanted parity; then suite parity node test/opencode/parity/run.mjs; fi
 if wanted opencode-asan; then
   suite opencode-asan env SANDBRIDGE_BINARY="$PWD/build-asan/sandbridge" npm --prefix test/opencode test --silent
 fi

@@ -16,6 +16,7 @@ import { refuseEverything } from "../src/host/refuse.ts";
 import { readOptions } from "../src/host/options.ts";
 
 const CLOSED = { "*": "deny", "-": "allow" };
+const KEPT = "/tmp/.sandbridge/output/*";
 const options = readOptions(undefined);
 
 test("the closed block is taken out, which leaves the matter to OpenCode's defaults", () => {
@@ -62,7 +63,7 @@ test("the config hook opens agents' rules too, and hides the tools that show the
   const config = { permission: { "*": CLOSED }, agent: { build: { permission: { bash: CLOSED, edit: "ask" } } } };
   await configHook(options)(config as unknown as Config);
   assert.deepEqual(config, {
-    permission: { lsp: "deny", list: "deny" },
+    permission: { lsp: "deny", list: "deny", external_directory: { [KEPT]: "allow" } },
     agent: { build: { permission: { edit: "ask" } } },
     shell: sandboxShell(),
     snapshot: false,
@@ -70,6 +71,28 @@ test("the config hook opens agents' rules too, and hides the tools that show the
     formatter: false,
   });
   assert.match(sandboxShell(), /\/bin\/sandbridge-shell$/);
+});
+
+test("kept output is read without a question, unless the user's rules say otherwise", async () => {
+  const opened = async (permission: unknown) => {
+    const config = { permission };
+    await configHook(options)(config as unknown as Config);
+    const { lsp: _lsp, list: _list, ...rules } = config.permission as Record<string, unknown>;
+    return Object.entries(rules);
+  };
+  assert.deepEqual(await opened("ask"), [["*", "ask"], ["external_directory", { [KEPT]: "allow" }]]);
+  assert.deepEqual(await opened({ external_directory: "ask" }), [["external_directory", { "*": "ask", [KEPT]: "allow" }]]);
+  const home = { "*": "ask", "/home/*": "allow" };
+  assert.deepEqual(await opened({ external_directory: home }), [["external_directory", { ...home, [KEPT]: "allow" }]]);
+  for (const rules of [
+    { "*": "deny" },
+    { external_directory: "deny" },
+    { external_directory: { "*": "deny", "/home/*": "allow" } },
+    { external_directory: { [KEPT]: "ask" } },
+    { external_directory: "allow", "*": "ask" },
+  ]) {
+    assert.deepEqual(await opened(rules), Object.entries(rules));
+  }
 });
 
 const before = (tool: string, args: object, given = options) =>

@@ -2,6 +2,8 @@
 import { Child } from "./processes.mjs";
 
 const REQUEST_MS = 60_000;
+/** A turn of the model may have a command in it that is waited for. */
+const TURN_MS = 180_000;
 const FIRST_ANSWER_MS = 4_000;
 const FIRST_ATTEMPTS = 5;
 
@@ -69,14 +71,14 @@ export class OpenCode {
     }
   }
 
-  async request(method, path, body, headers = {}) {
+  async request(method, path, body, headers = {}, timeoutMs = REQUEST_MS) {
     let response, text;
     try {
       response = await fetch(this.url + path, {
         method,
         headers: { "content-type": "application/json", ...headers },
         body: body === undefined ? undefined : JSON.stringify(body),
-        signal: AbortSignal.timeout(REQUEST_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       });
       text = await response.text();
     } catch (cause) {
@@ -102,6 +104,7 @@ export class OpenCode {
         parts: [{ type: "text", text: `SCRIPT:${JSON.stringify(turns)}` }],
       },
       headers,
+      TURN_MS,
     );
     return (await this.toolParts(session)).filter(({ id }) => !before.has(id));
   }

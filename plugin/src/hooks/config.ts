@@ -27,6 +27,7 @@ export function configHook(
     for (const tool of HIDDEN) {
       if (!isAllowed(tool, options)) permission[tool] = "deny";
     }
+    allowKeptOutput(permission);
     settings["permission"] = permission;
     for (const agents of [settings["agent"], settings["mode"]]) {
       if (!isRules(agents)) continue;
@@ -65,6 +66,24 @@ export function openPermissions(given: unknown, wanted: Readonly<Rules>): Rules 
     if (!Object.hasOwn(given, name)) opened[name] = rules;
   }
   return opened;
+}
+
+/** Where the sandbox keeps the output that was too long for an answer (bridge/tools/bash.c++). */
+const KEPT_OUTPUT = "/tmp/.sandbridge/output/*";
+
+/** Lets kept output be read without a question, as OpenCode does with its own, unless the user denies it. */
+function allowKeptOutput(permission: Rules): void {
+  const name = "external_directory";
+  const { "*": general, [name]: own } = permission;
+  if (own === undefined ? isDenied(general) : isDenied(own)) return;
+  const names = Object.keys(permission);
+  // Then the user's general rule, which comes later, decides.
+  if (own !== undefined && names.indexOf("*") > names.indexOf(name)) return;
+  permission[name] = { ...(isRules(own) ? own : own !== undefined && { "*": own }), [KEPT_OUTPUT]: "allow" };
+}
+
+function isDenied(rules: unknown): boolean {
+  return rules === "deny" || (isRules(rules) && (rules["*"] === "deny" || rules[KEPT_OUTPUT] !== undefined));
 }
 
 /** Whether the last two rules are `"*": "deny", "-": ...`: the last one that matches decides, so nothing is allowed. */

@@ -5,6 +5,7 @@
 //   shell     a script for what `setup` cannot say, run in /workspace after it
 //   tool, args        the call; or
 //   calls     [[{ name, args }, ...], ...]: several, turn by turn; those of one turn start together
+//   then      turns after these, in which /OUTPUT stands for the file where the first call's output is kept
 //   reply     how permission questions are answered: "once" (the default), "always", "reject", or [reply, ...] in their order;
 //             { reply: "reject", message } gives a reason
 //   abort_after_s     the turn is aborted so long after its tool began
@@ -16,6 +17,8 @@
 // The recorded calls of the C++ tools' own tests are made as well; of those lines, what was answered is not used here.
 import { readdirSync, readFileSync } from "node:fs";
 
+/** Random calls: they are made when they are named. */
+const RANDOM = new Set(["edit-rand", "write-rand"]);
 const RECORDED = new URL("../../tools/data/opencode-cases.jsonl", import.meta.url);
 const OWN = new URL("cases/", import.meta.url);
 /** What a recorded case needs besides to be played and compared: more fields, or others. */
@@ -40,13 +43,17 @@ function fromRecord({ id, tool, setup, args, permission_reply: reply }) {
   return { id, tool, setup, args, ...(reply !== undefined && { reply }), ...changes[id] };
 }
 
+export const isRandom = (one) => RANDOM.has(groupOf(one));
+
 export const groupOf = ({ id }) => id.slice(0, id.indexOf("/"));
 
 /** The turns of a case, as the scripted model plays them. */
-export function turnsOf({ tool, args, calls }) {
-  const turns = calls ?? [[{ name: tool, args }]];
-  return [...turns.map((tools) => ({ tools })), { text: "done" }];
-}
+export const turnsOf = ({ tool, args, calls }) => ending(calls ?? [[{ name: tool, args }]]);
+
+/** Those of `then`, when it is known where output is kept. */
+export const laterTurnsOf = ({ then }, output) => ending(JSON.parse(JSON.stringify(then).replaceAll("/OUTPUT", output)));
+
+const ending = (turns) => [...turns.map((tools) => ({ tools })), { text: "done" }];
 
 /** The script that makes a case's files, and its standard input: their contents, one after the other. */
 export function setupScript({ setup = {}, shell = "" }) {
@@ -55,7 +62,7 @@ export function setupScript({ setup = {}, shell = "" }) {
   for (const [path, given] of Object.entries(setup)) {
     const value = typeof given === "string" ? { text: given } : given;
     const place = quote(path);
-    script.push(`mkdir -p "$(dirname -- ${place})"`);
+    script.push(`mkdir -p -- "$(dirname -- ${place})"`);
     if (value.link !== undefined) script.push(`ln -s -- ${quote(value.link)} ${place}`);
     else if (value.dir !== undefined) script.push(`mkdir -p -- ${place}`);
     else {

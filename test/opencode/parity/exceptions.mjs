@@ -1,5 +1,5 @@
 // Where the sandbox's tools mean to differ from OpenCode's own, and must: there OpenCode hangs or loses data, mostly.
-// README.md lists them; ../exceptions.test.mjs compares.
+// README.md has the same list; ../exceptions.test.mjs compares.
 
 /** What is done differently, in which cases it is seen. */
 export const differences = [
@@ -26,6 +26,12 @@ export const differences = [
     opencode: "puts other text in their place",
     here: "are taken literally",
     cases: ["edit/dollar-replaceall"],
+  },
+  {
+    what: "An edit that replaces all of a blank text",
+    opencode: "may put the new text between all characters of the file",
+    here: "is refused unless the text stands there as it is",
+    cases: ["edit/blank-replace-all"],
   },
   {
     what: "A patch that moves a file onto itself",

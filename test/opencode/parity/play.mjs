@@ -1,5 +1,5 @@
 // One case on one side, and everything that could be seen of it.
-import { setupScript, turnsOf } from "./cases.mjs";
+import { laterTurnsOf, setupScript, turnsOf } from "./cases.mjs";
 import { RequestLog } from "./sides.mjs";
 
 const POLL_MS = 5;
@@ -36,6 +36,10 @@ export class Player {
     let parts;
     try {
       parts = await opencode.play(session, turnsOf(one), { model: modelFor(one) });
+      if (one.then) {
+        const turns = laterTurnsOf(one, parts[0].state.metadata.outputPath);
+        parts.push(...(await opencode.play(session, turns, { model: modelFor(one) })));
+      }
     } finally {
       ending.abort();
       await Promise.all(helpers);
