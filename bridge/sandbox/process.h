@@ -1,5 +1,5 @@
 #pragma once
-// One command in a sandbox, from its start to its end or its killing.
+// Starting a command in a sandbox, once, whatever gets lost.
 
 #include "sandbox/access.h"
 #include "tools/workspace.h"
@@ -18,9 +18,5 @@ enum class Engine {
 kj::Promise<kj::Maybe<kj::Own<WorkspaceProcess>>> startProcess(
     SandboxAccess& access, WorkspaceCommand command, kj::String workdir, kj::StringPtr root,
     Engine engine, bool leave, OutputReceiver& output);
-
-// Runs a request whose output nobody wants, for at most 30 s.
-kj::Promise<void> runQuietly(kj::Own<SandboxUse> use, kj::Timer& timer,
-                             tensorlake::ProcessRequest request);
 
 }  // namespace sandbridge

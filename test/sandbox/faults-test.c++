@@ -325,6 +325,33 @@ TEST_CASE("what a command with input prints is asked for again when the first an
   CHECK(world.marks("m") == 1);
 }
 
+TEST_CASE("a command with input that cannot be followed has an unknown outcome, is ended, and is not started again",
+          "[faults]") {
+  Faulty world;
+  auto killing = GENERATE("", "status=500,count=9", "status=503:SANDBOX_NOT_READY,count=1", "reset=before,count=1",
+                          "status=404:NOT_FOUND,count=9");
+  std::vector<std::string> faults = {"path=/output/follow$,status=500,count=9"};
+  if (*killing != 0) faults.push_back(std::string("path=/api/v1/processes/,method=DELETE,") + killing);
+  world.faults(kj::mv(faults));
+  Output output;
+  WorkspaceCommand command;
+  command.argv = kj::arr(kj::str("sh"), kj::str("-c"), kj::str("echo m >>marks; exec sleep 306"));
+  command.mergeStderr = true;
+  command.keepStdin = true;
+  CHECK(world.outcome([&]() {
+    world.wait(world.space().start(kj::mv(command), output));
+    return std::string();
+  }) == "interrupted");
+  std::string left;
+  for (int i = 0; i < 200 && left != "0\n"; ++i) {
+    world.sleep(50);
+    auto captured = world.wait(world.space().runScript("pgrep -fc '^sleep 306'; true", {}));
+    left = std::string(captured.output.asChars().begin(), captured.output.size());
+  }
+  CHECK(left == "0\n");
+  CHECK(world.marks("m") <= 1);
+}
+
 TEST_CASE("a command that nobody waits for ends though the first order to end it is lost",
           "[faults]") {
   Faulty world;
