@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "front/previews.h"
 #include "localcloud/local-cloud.h"
 #include "net/http-client.h"
 #include "net/http-server.h"
@@ -72,6 +73,12 @@ class ServeCommand {
             "How to start OpenCode. Default: opencode.")
         .addOptionWithArg({"plugin"}, set(plugin), "<dir>",
             "The plugin's folder, for --opencode. Default: SANDBRIDGE_PLUGIN, else ../plugin beside this program's folder.")
+        .addOptionWithArg({"preview-url"}, [this](kj::StringPtr value) -> kj::MainBuilder::Validity {
+          previewUrl = value;
+          return isPreviewAddress(value) ? kj::MainBuilder::Validity(true)
+                                         : "it looks like https://*.preview.example.com";
+        }, "<url>", "How browsers reach the bridge for previews of ports in sandboxes, with a * for the part that names one. "
+           "Default: http://*.localhost:PORT, which works on this machine.")
         .addOptionWithArg({"latency"}, takeLatency(shaping), "<ms>", LATENCY_HELP)
         .addOptionWithArg({"fault"}, takeFault(shaping), "<spec>", faultText)
         .callAfterParsing([this]() { return run(); })
@@ -88,6 +95,7 @@ class ServeCommand {
   bool opencode = false;
   kj::StringPtr opencodeCommand = "opencode";
   kj::StringPtr plugin;
+  kj::StringPtr previewUrl;
   localcloud::Shaping shaping;
   kj::String faultText = faultHelp();  // the builder keeps no copy
 
@@ -127,6 +135,7 @@ class ServeCommand {
     Bridge bridge;
     serve(io, bridge, kj::mv(KJ_ASSERT_NONNULL(address))).wait(io.waitScope);
     bridge.service = nullptr;
+    bridge.rpcService = nullptr;
     bridge.rpcApi = nullptr;
     io.provider->getTimer().afterDelay(FAREWELL).wait(io.waitScope);
     return true;
@@ -138,12 +147,15 @@ class ServeCommand {
     kj::Promise<void> cloudRun = nullptr;
     kj::Own<HttpClient> http;
     kj::Own<tensorlake::Client> client;
+    kj::Own<tensorlake::Tunnels> tunnels;
     kj::Own<Sessions> sessions;
     FileMemory files;
+    kj::Own<Previews> previews;
     kj::Own<RpcApi> rpcApi;
     kj::Own<kj::HttpHeaderTable> table;
     kj::Own<kj::HttpService> noFront;
     kj::Own<OpenCodeFront> front;
+    kj::Own<kj::HttpService> rpcService;
     kj::Own<kj::HttpService> service;
     kj::Own<kj::ConnectionReceiver> port;
   };
@@ -165,13 +177,17 @@ class ServeCommand {
 
     co_await startBackend(io, bridge);
     bridge.sessions = newSessions(*bridge.client, timer);
+    auto previewAddress = previewUrl.size() > 0 ? kj::str(previewUrl)
+                                                : kj::str("http://*.localhost:", bridge.port->getPort());
+    bridge.previews = newPreviews(*bridge.sessions, *bridge.client, *bridge.tunnels, timer, previewAddress);
 
     RpcApi::Options options;
     options.version = kj::str(versionNumber());
     options.backend = local == nullptr ? api::ServerInfo::Backend::TENSORLAKE
                                        : api::ServerInfo::Backend::LOCAL;
-    bridge.rpcApi = newRpcApi(*bridge.sessions, [&timer, &files = bridge.files](Workspace& workspace) {
-      return newToolbox(workspace, timer, files);
+    auto& previews = *bridge.previews;
+    bridge.rpcApi = newRpcApi(*bridge.sessions, [&timer, &previews, &files = bridge.files](kj::StringPtr rootId, Workspace& workspace) {
+      return newToolbox(workspace, timer, files, previews.linksOf(rootId));
     }, kj::mv(options));
 
     kj::HttpHeaderTable::Builder builder;
@@ -197,7 +213,8 @@ class ServeCommand {
     serviceOptions.token = kj::mv(token);
     serviceOptions.allowedOrigins = allowedOrigins.releaseAsArray();
     serviceOptions.health = health();
-    bridge.service = newRpcService(*bridge.rpcApi, *bridge.table, front, kj::mv(serviceOptions));
+    bridge.rpcService = newRpcService(*bridge.rpcApi, *bridge.table, front, kj::mv(serviceOptions));
+    bridge.service = bridge.previews->serveBefore(*bridge.rpcService, *bridge.table);
 
     auto serving = serveHttp(*bridge.port, timer, *bridge.table, *bridge.service);
     if (bridge.cloud.get() != nullptr) serving = serving.exclusiveJoin(kj::mv(bridge.cloudRun));
@@ -216,15 +233,19 @@ class ServeCommand {
 
   // The client of where the sandboxes are. Local ones are reached by the same HTTP as TensorLake.
   kj::Promise<void> startBackend(kj::AsyncIoContext& io, Bridge& bridge) {
-    bridge.http = newHttpClient(io.unixEventPort, io.provider->getTimer());
-    tensorlake::Config config;
-    KJ_IF_MAYBE(directory, local) {
-      auto key = randomToken();
-      bridge.cloud = co_await localcloud::startLocalCloud(io, "127.0.0.1:0", *directory, kj::str(key),
+    auto& timer = io.provider->getTimer();
+    bridge.http = newHttpClient(io.unixEventPort, timer);
+    kj::String key, url;
+    if (local != nullptr) {
+      key = randomToken();
+      bridge.cloud = co_await localcloud::startLocalCloud(io, "127.0.0.1:0", KJ_ASSERT_NONNULL(local), kj::str(key),
                                                            kj::mv(shaping));
       bridge.cloudRun = bridge.cloud->run().eagerlyEvaluate(nullptr);
-      auto url = kj::str(bridge.cloud->url());
-      config = tensorlake::configFromEnvironment([&](kj::StringPtr name) -> kj::Maybe<kj::StringPtr> {
+      url = kj::str(bridge.cloud->url());
+    }
+    auto config = [&]() {
+      if (local == nullptr) return tensorlake::configFromEnvironment();
+      return tensorlake::configFromEnvironment([&](kj::StringPtr name) -> kj::Maybe<kj::StringPtr> {
         if (name == "TENSORLAKE_API_KEY") return kj::StringPtr(key);
         if (name == "TENSORLAKE_API_URL") return kj::StringPtr(url);
         // What new sandboxes are made of holds here too; who we are at TensorLake does not.
@@ -234,10 +255,9 @@ class ServeCommand {
         }
         return nullptr;
       });
-    } else {
-      config = tensorlake::configFromEnvironment();
-    }
-    bridge.client = tensorlake::newClient(kj::mv(config), *bridge.http, io.provider->getTimer());
+    };
+    bridge.client = tensorlake::newClient(config(), *bridge.http, timer);
+    bridge.tunnels = tensorlake::newTunnels(config(), io.provider->getNetwork(), timer);
   }
 
   void announce(kj::StringPtr at) {

@@ -133,7 +133,8 @@ interface Session {
 }
 
 interface Tools {
-  # OpenCode's tools, acting in the sandbox.
+  # OpenCode's tools, acting in the sandbox, and two that it lacks: `process` runs commands in the background (its background
+  # processes outlive calls, connections and the bridge), `preview_url` gives a link to a port.
 
   call @0 (name :Text, arguments :Text, ui :ToolUi) -> (result :ToolResult);
   # Runs one tool. `arguments` is a JSON object as a model wrote it: it is checked here, and what is wrong with it is
@@ -169,7 +170,7 @@ interface ToolUi {
   # What the running command has printed since the last call: any bytes, at most 64 KiB.
 
   struct Question {
-    permission @0 :Text;         # "read", "edit", "glob", "grep", "bash", "external_directory"
+    permission @0 :Text;         # "read", "edit", "glob", "grep", "bash", "external_directory", "preview_url"
     patterns @1 :List(Text);
     always @2 :List(Text);       # what "always allow" would allow
     metadata @3 :Text;           # a JSON object, OpenCode's shape

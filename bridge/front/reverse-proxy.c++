@@ -1,6 +1,7 @@
 #include "base/coroutine.h"
 #include "base/error.h"
 #include "front/front.h"
+#include "front/proxy-headers.h"
 #include "front/redaction.h"
 #include "front/request-policy.h"
 #include "net/http-server.h"
@@ -27,39 +28,6 @@ class Entropy final : public kj::EntropySource {
     KJ_ASSERT(RAND_bytes(buffer.begin(), buffer.size()) == 1, "no random bytes");
   }
 };
-
-bool isOneOf(kj::StringPtr name, std::initializer_list<const char*> names) {
-  for (auto n : names) {
-    if (strcasecmp(name.cStr(), n) == 0) return true;
-  }
-  return false;
-}
-
-// Those that concern one connection, not the message. KJ writes its own.
-bool isHopByHop(kj::StringPtr name) {
-  return isOneOf(name, {"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-                        "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-                        "Content-Length", "Sec-WebSocket-Key", "Sec-WebSocket-Version",
-                        "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions"});
-}
-
-// Whether the Connection header names it as one of those.
-bool isNamedIn(kj::Maybe<kj::StringPtr> connection, kj::StringPtr name) {
-  KJ_IF_MAYBE (list, connection) {
-    size_t at = 0;
-    while (at < list->size()) {
-      while (at < list->size() && ((*list)[at] == ' ' || (*list)[at] == ',')) ++at;
-      auto end = at;
-      while (end < list->size() && (*list)[end] != ',' && (*list)[end] != ' ') ++end;
-      if (end - at == name.size() &&
-          strncasecmp(list->begin() + at, name.begin(), name.size()) == 0) {
-        return true;
-      }
-      at = end;
-    }
-  }
-  return false;
-}
 
 class ReverseProxy final : public kj::HttpService {
  public:
@@ -143,18 +111,6 @@ class ReverseProxy final : public kj::HttpService {
     return to;
   }
 
-  kj::HttpHeaders responseHeaders(const kj::HttpHeaders& from, bool keepFraming) {
-    kj::HttpHeaders to(table);
-    auto connection = from.get(kj::HttpHeaderId::CONNECTION);
-    from.forEach([&](kj::StringPtr name, kj::StringPtr value) {
-      // The answer to a HEAD has the length of what it stands for.
-      bool framing = isOneOf(name, {"Content-Length"}) && keepFraming;
-      if ((isHopByHop(name) && !framing) || isNamedIn(connection, name)) return;
-      to.add(kj::str(name), kj::str(value));
-    });
-    return to;
-  }
-
   bool isJson(const kj::HttpHeaders& headers) {
     KJ_IF_MAYBE (type, headers.get(kj::HttpHeaderId::CONTENT_TYPE)) {
       return strncasecmp(type->cStr(), "application/json", strlen("application/json")) == 0;
@@ -180,7 +136,7 @@ class ReverseProxy final : public kj::HttpService {
       sending = sending.eagerlyEvaluate([](kj::Exception&&) {});
       answer = co_await request.response;
       auto& a = KJ_ASSERT_NONNULL(answer);
-      auto to = responseHeaders(*a.headers, method == kj::HttpMethod::HEAD);
+      auto to = responseHeaders(table, *a.headers, method == kj::HttpMethod::HEAD);
       if (method != kj::HttpMethod::HEAD && mayShowKeys(url) && isJson(*a.headers)) {
         auto text = withoutKeys(co_await a.body->readAllText(MAX_CONFIGURATION));
         begun = true;
@@ -204,7 +160,7 @@ class ReverseProxy final : public kj::HttpService {
   kj::Promise<void> passWebSocket(kj::HttpClient& client, kj::StringPtr url,
                                   const kj::HttpHeaders& headers, Response& response) {
     auto answer = co_await client.openWebSocket(url, headers);
-    auto to = responseHeaders(*answer.headers, false);
+    auto to = responseHeaders(table, *answer.headers, false);
     KJ_SWITCH_ONEOF(answer.webSocketOrBody) {
       KJ_CASE_ONEOF(body, kj::Own<kj::AsyncInputStream>) {
         auto out = response.send(answer.statusCode, kj::str(answer.statusText), to, body->tryGetLength());

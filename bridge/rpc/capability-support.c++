@@ -34,7 +34,7 @@ kj::Own<SharedSession> SessionTable::get(kj::StringPtr rootId, SandboxOptions op
     return kj::addRef(**known);
   }
   auto session = sessions.get(rootId, kj::mv(options));
-  auto toolbox = makeToolbox(session->workspace());
+  auto toolbox = makeToolbox(rootId, session->workspace());
   return kj::refcounted<SharedSession>(kj::addRef(*this), kj::str(rootId), kj::mv(session),
                                        kj::mv(toolbox));
 }

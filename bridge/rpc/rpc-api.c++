@@ -95,7 +95,7 @@ struct Shared final : public kj::Refcounted {
   Shared(Sessions& sessions, ToolboxFactory makeToolbox, RpcApi::Options options)
       : sessions(sessions), options(kj::mv(options)) {
     NoWorkspace nowhere;
-    auto toolbox = makeToolbox(nowhere);
+    auto toolbox = makeToolbox("", nowhere);
     toolNames = KJ_MAP(name, toolbox->names()) { return kj::str(name); };
     toolbox = nullptr;
     table = kj::refcounted<SessionTable>(sessions, kj::mv(makeToolbox));

@@ -10,7 +10,8 @@
 
 namespace sandbridge {
 
-using ToolboxFactory = kj::Function<kj::Own<Toolbox>(Workspace&)>;
+// The tools of the session with that root id.
+using ToolboxFactory = kj::Function<kj::Own<Toolbox>(kj::StringPtr rootId, Workspace& workspace)>;
 
 // Makes the bootstrap capabilities of a bridge.
 class RpcApi {

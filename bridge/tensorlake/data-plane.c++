@@ -2,6 +2,7 @@
 
 #include "base/coroutine.h"
 #include "base/error.h"
+#include "tensorlake/address.h"
 #include "tensorlake/messages.h"
 #include "tensorlake/wire.h"
 
@@ -119,29 +120,9 @@ class DataPlaneImpl final : public DataPlane, private RouteCheck {
  public:
   DataPlaneImpl(const Config& config, Transport& transport, const Sandbox& sandbox, Lookup lookup)
       : transport(transport), known(sandbox.clone()), lookup(kj::mv(lookup)) {
-    auto given =
-        sandbox.url.size() > 0 ? kj::StringPtr(sandbox.url) : kj::StringPtr(config.sandboxProxyUrl);
-    if (given.size() == 0) {
-      throwError(ErrorKind::FAILED,
-                 "TensorLake named no address for the sandbox, and TENSORLAKE_SANDBOX_PROXY_URL is "
-                 "not set; guessing one could send the key to a stranger.");
-    }
-    auto url = parseUrl(given);
-    if (!mayHaveKey(config, url)) {
-      throwError(ErrorKind::FAILED,
-                 kj::str("TensorLake named an address for the sandbox that the key is not sent to: ",
-                         url.scheme, "://", transport.readable(url.host),
-                         ". Set TENSORLAKE_SANDBOX_PROXY_URL to it if it is right."));
-    }
-    if (isLocalhost(url.host)) {
-      base = kj::str(url.scheme, "://", url.host, url.port, url.path);
-      addHeader("Host", kj::str(sandbox.id, wire::LOCAL_HOST_SUFFIX));
-    } else {
-      base = kj::str(url.scheme, "://", url.host, url.port);
-      addHeader(wire::SANDBOX_ID, kj::heapString(sandbox.id));
-    }
-    if (sandbox.routingHint.size() > 0)
-      addHeader(wire::ROUTE_HINT, kj::heapString(sandbox.routingHint));
+    auto address = addressOf(config, sandbox, [&](kj::StringPtr text) { return transport.readable(text); });
+    base = kj::mv(address.base);
+    headers = kj::mv(address.headers);
   }
 
   kj::Promise<kj::Own<ProcessEvents>> run(ProcessRequest request) override {
@@ -269,16 +250,6 @@ class DataPlaneImpl final : public DataPlane, private RouteCheck {
   Lookup lookup;
   kj::String base;
   kj::Vector<HttpClient::Header> headers;
-
-  void addHeader(kj::StringPtr name, kj::String value) {
-    for (char c : value) {
-      if (static_cast<kj::byte>(c) < ' ' || c == '\x7f') {
-        throwError(ErrorKind::FAILED,
-                   "TensorLake's description of the sandbox holds control characters.");
-      }
-    }
-    headers.add(HttpClient::Header{kj::heapString(name), kj::mv(value)});
-  }
 
   Call make(kj::StringPtr method, kj::String path, kj::StringPtr what) {
     Call call;

@@ -22,6 +22,7 @@ constexpr kj::StringPtr RUN = "/api/v1/processes/run"_kj;
 constexpr kj::StringPtr PROCESSES = "/api/v1/processes"_kj;
 constexpr kj::StringPtr FILES = "/api/v1/files"_kj;
 constexpr kj::StringPtr FILES_LIST = "/api/v1/files/list"_kj;
+constexpr kj::StringPtr TUNNEL = "/api/v1/tunnels/tcp"_kj;
 constexpr kj::StringPtr HEALTH = "/api/v1/health"_kj;
 
 // Error codes

@@ -267,6 +267,11 @@ report_ports
 exit 0
 )sh"_kj;
 
+constexpr kj::StringPtr PORTS = R"sh(
+report_ports
+exit 0
+)sh"_kj;
+
 [[noreturn]] void throwGarbled() {
   throwError(ErrorKind::FAILED, "the sandbox told nothing that can be understood of its processes.");
 }
@@ -323,6 +328,8 @@ kj::Promise<Workspace::Captured> runProcessScript(ToolContext& context, ProcessS
         return KILL;
       case ProcessScript::LIST:
         return LIST;
+      case ProcessScript::PORTS:
+        return PORTS;
     }
     KJ_UNREACHABLE;
   }();

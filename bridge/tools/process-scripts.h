@@ -29,6 +29,7 @@ enum class ProcessScript {
   INPUT,   // 1 number, 2 text, 3 "close" or "", 4 ms to wait for output
   KILL,    // 1 number. SIGTERM to the process group, and SIGKILL to what is left 3 s later
   LIST,
+  PORTS,   // tells of no process
 };
 
 // Exit codes beside 0.

@@ -8,6 +8,7 @@
 #include "tools/limits.h"
 #include "tools/path-locks.h"
 #include "tools/paths.h"
+#include "tools/port-links.h"
 #include "tools/text.h"
 #include "tools/toolbox.h"
 #include "tools/workspace.h"
@@ -29,9 +30,16 @@ struct ToolContext {
   FileMemory::Part files;
   // Instruction files that a read has already shown.
   std::set<std::string> instructionsGiven;
+  // None where ports cannot be reached; then there is no preview_url.
+  kj::Maybe<kj::Own<PortLinks>> links;
 
-  ToolContext(Workspace& workspace, kj::Timer& timer, FileMemory& memory)
-      : workspace(workspace), timer(timer), root(view(workspace.root())), files(memory) {}
+  ToolContext(Workspace& workspace, kj::Timer& timer, FileMemory& memory,
+              kj::Maybe<kj::Own<PortLinks>> links)
+      : workspace(workspace),
+        timer(timer),
+        root(view(workspace.root())),
+        files(memory),
+        links(kj::mv(links)) {}
 };
 
 // Each runs one call. They throw infrastructure errors, and errors of base/error.h that become the
@@ -43,6 +51,7 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
 kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runGlob(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runGrep(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runPreviewUrl(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runProcess(ToolContext& context, Arguments arguments, ToolUi& ui);
 
 // A failed result: `text` is what the model gets.

@@ -31,6 +31,7 @@ const Field GLOB[] = {{"pattern"_kj, Field::STRING, true}, {"path"_kj, Field::ST
 const Field GREP[] = {{"pattern"_kj, Field::STRING, true},
                       {"path"_kj, Field::STRING, false},
                       {"include"_kj, Field::STRING, false}};
+const Field PREVIEW_URL[] = {{"port"_kj, Field::POSITIVE, true}};
 const Field PROCESS[] = {{"action"_kj, Field::STRING, true},   {"command"_kj, Field::STRING, false},
                          {"workdir"_kj, Field::STRING, false}, {"id"_kj, Field::NATURAL, false},
                          {"offset"_kj, Field::NATURAL, false}, {"input"_kj, Field::STRING, false},
@@ -45,22 +46,26 @@ const Tool TOOLS[] = {
     {"glob"_kj, GLOB, runGlob},
     {"grep"_kj, GREP, runGrep},
     {"process"_kj, PROCESS, runProcess},
+    {"preview_url"_kj, PREVIEW_URL, runPreviewUrl},
 };
 
 class ToolboxImpl final : public Toolbox {
  public:
-  ToolboxImpl(Workspace& workspace, kj::Timer& timer, FileMemory& memory)
-      : context(workspace, timer, memory) {}
+  ToolboxImpl(Workspace& workspace, kj::Timer& timer, FileMemory& memory,
+              kj::Maybe<kj::Own<PortLinks>> links)
+      : context(workspace, timer, memory, kj::mv(links)) {}
 
   kj::Array<kj::StringPtr> names() override {
-    return KJ_MAP(tool, TOOLS)->kj::StringPtr {
-      return tool.name;
-    };
+    kj::Vector<kj::StringPtr> names;
+    for (auto& tool : TOOLS) {
+      if (isThere(tool)) names.add(tool.name);
+    }
+    return names.releaseAsArray();
   }
 
   kj::Promise<ToolResult> call(kj::StringPtr name, kj::StringPtr arguments, ToolUi& ui) override {
     for (auto& tool : TOOLS) {
-      if (tool.name != name) continue;
+      if (tool.name != name || !isThere(tool)) continue;
       try {
         return tool.run(context, Arguments(tool.name, arguments, tool.fields), ui)
             .catch_([](kj::Exception&& e) -> kj::Promise<ToolResult> {
@@ -77,6 +82,10 @@ class ToolboxImpl final : public Toolbox {
 
  private:
   ToolContext context;
+
+  bool isThere(const Tool& tool) const {
+    return tool.run != &runPreviewUrl || context.links != nullptr;
+  }
 };
 
 class SilentUi final : public ToolUi {
@@ -87,8 +96,9 @@ class SilentUi final : public ToolUi {
 
 }  // namespace
 
-kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer, FileMemory& memory) {
-  return kj::heap<ToolboxImpl>(workspace, timer, memory);
+kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer, FileMemory& memory,
+                            kj::Maybe<kj::Own<PortLinks>> links) {
+  return kj::heap<ToolboxImpl>(workspace, timer, memory, kj::mv(links));
 }
 
 ToolUi& silentUi() {

@@ -2,6 +2,7 @@
 // OpenCode's tools, by name, over a Workspace.
 
 #include "tools/file-memory.h"
+#include "tools/port-links.h"
 #include "tools/workspace.h"
 
 namespace sandbridge {
@@ -47,8 +48,10 @@ class Toolbox {
   virtual kj::Promise<ToolResult> call(kj::StringPtr name, kj::StringPtr arguments, ToolUi& ui) = 0;
 };
 
-// The tools of one session. Calls may run at the same time; edits of one file take turns.
-kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer, FileMemory& memory);
+// The tools of one session. Calls may run at the same time; edits of one file take turns. Without `links` there is no
+// preview_url.
+kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer, FileMemory& memory,
+                            kj::Maybe<kj::Own<PortLinks>> links = nullptr);
 
 // A user interface that allows everything and shows nothing.
 ToolUi& silentUi();

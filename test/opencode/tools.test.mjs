@@ -126,7 +126,8 @@ describe("tools of a real OpenCode", () => {
     const request = world.requests().filter(({ tools }) => tools?.length).at(-1);
     const names = request.tools.map((tool) => tool.function.name).sort();
     assert.deepEqual(names, [
-      "bash", "edit", "glob", "grep", "process", "question", "read", "skill", "task", "todowrite", "webfetch", "write",
+      "bash", "edit", "glob", "grep", "preview_url", "process", "question", "read", "skill", "task", "todowrite", "webfetch",
+      "write",
     ]);
     const system = request.messages[0].content;
     assert.match(system, /Working directory: \/workspace\n/);

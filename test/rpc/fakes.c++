@@ -214,7 +214,7 @@ void FakeSessions::emit(kj::StringPtr id, SessionEventKind kind, kj::StringPtr t
 TestBridge::TestBridge() {
   RpcApi::Options options;
   options.version = kj::str("1.2.3");
-  rpcApi = newRpcApi(sessions, [this](Workspace&) -> kj::Own<Toolbox> {
+  rpcApi = newRpcApi(sessions, [this](kj::StringPtr, Workspace&) -> kj::Own<Toolbox> {
     ++toolboxes;
     return kj::heap<FakeToolbox>(handler);
   }, kj::mv(options));

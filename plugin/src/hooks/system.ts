@@ -6,7 +6,7 @@ import { withoutHostInstructions } from "./instructions.ts";
 import { skillFolder } from "./skill.ts";
 
 const WHERE = `
-Your tools bash, read, write, edit, apply_patch, glob, grep and process act in a Linux sandbox that belongs to this session and its subagents, not on the user's machine.
+Your tools bash, read, write, edit, apply_patch, glob, grep, process and preview_url act in a Linux sandbox that belongs to this session and its subagents, not on the user's machine.
  - Its workspace is ${WORKSPACE}. Relative paths start there.
  - Files and background processes stay between calls. A new sandbox has an empty workspace: fetch or create what you need.
  - The user's own files are not in it. When the user speaks of files that are not there, say so.`;
