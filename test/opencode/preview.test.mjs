@@ -136,8 +136,13 @@ describe("a port of the sandbox, previewed", () => {
     await world.opencode.request("DELETE", `/session/${session}`);
     await ended;
     assert.equal(response.complete, false);
-    const answer = await ask("/seen");
-    assert.equal(answer.statusCode, 404);
-    assert.match(await textOf(answer), /This preview has ended/);
+    // Until the deletion is done the link is there, and leads nowhere.
+    await eventually("the link is closed", async () => {
+      const answer = await ask("/seen");
+      const text = await textOf(answer);
+      assert.notEqual(answer.statusCode, 200);
+      return answer.statusCode === 404 && /This preview has ended/.test(text);
+    });
+    assert.ok(!(await world.sessions()).some(({ id }) => id === session), "a request made a new sandbox");
   });
 });
