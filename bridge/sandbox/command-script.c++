@@ -23,6 +23,10 @@ constexpr uint64_t MAX_STATUS = 255;
 // $1 merge|split, $2 keep|null (standard input), $3 working directory, $4 directory to make or
 // empty, $5 number of NAME=VALUE that follow; then the command
 constexpr kj::StringPtr COMMAND_SCRIPT = R"sh(
+# Without them output would be lost in silence.
+for tool in base64 dd setsid; do
+  command -v $tool >/dev/null || { echo "its image has no $tool" >&2; exit 1; }
+done
 merge=$1 input=$2 dir=$3
 [ -z "$4" ] || [ -d "$4" ] || mkdir -p "$4" 2>/dev/null
 if ! cd "$dir" 2>/dev/null; then

@@ -33,6 +33,7 @@ for directory in "$1" "$2"; do
   [ -d "$directory" ] || mkdir "$directory" 2>/dev/null || [ -d "$directory" ] || mkdir "$directory" || exit 1
 done
 new=$3.$$
+[ ! -d "$3" ] || rm -rf "$3"
 printf %s "$HELPER" | base64 -d >"$new" && chmod 755 "$new" && "$new" check && mv -f "$new" "$3" ||
   { rm -f "$new"; exit 1; }
 echo ok

@@ -17,6 +17,8 @@ constexpr kj::Duration LAUNCH_TIMEOUT = 180 * kj::SECONDS;
 constexpr unsigned UNKNOWN_ATTEMPTS = 4;
 // Once it is missing, once its keeper.
 constexpr unsigned HELPER_ATTEMPTS = 3;
+// The two streams of a command race for its start; a program that lies may say that it never comes.
+constexpr size_t MAX_EARLY_BYTES = 1u << 20;
 
 kj::Exception noWorkdir(kj::StringPtr workdir, kj::StringPtr word) {
   if (word == "file") {
@@ -171,6 +173,7 @@ class Launch {
       co_return Outcome::NO_HELPER;
     }
     kj::Vector<CommandOutput::Step> early;
+    size_t earlyBytes = 0;
     for (;;) {
       auto next = co_await running.events->next();
       KJ_IF_MAYBE (event, next) {
@@ -194,6 +197,11 @@ class Launch {
           case CommandOutput::NOT_STARTED:
             break;
           default:
+            earlyBytes += step.bytes.size();
+            if (earlyBytes > MAX_EARLY_BYTES) {
+              throwError(ErrorKind::INTERRUPTED,
+                         "the command's output was garbled on its way; the command may have run.");
+            }
             early.add(kj::mv(step));
         }
         bool over = event->kind == ProcessEvent::EXITED || event->kind == ProcessEvent::SIGNALED ||
