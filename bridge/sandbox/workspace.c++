@@ -24,6 +24,9 @@ constexpr size_t MAX_ERROR_OUTPUT = 64u << 10;
 // Content up to this size travels inside the script that puts it in place: one round trip. In
 // base64 it must stay below the kernel's limit for one argument.
 constexpr size_t INLINE_CONTENT = 72u << 10;
+// Up to this size a file is sent whole where only a part of it changes: that takes fewer programs to
+// put together.
+constexpr size_t WHOLE_CONTENT = 16u << 10;
 // Content up to this size is held in memory, so that its upload can be repeated.
 constexpr size_t BUFFERED_CONTENT = 1u << 20;
 constexpr kj::StringPtr NO_SPACE = "No space left on device"_kj;
@@ -379,6 +382,7 @@ class SandboxWorkspace final : public Workspace {
       condition.hash = sha256Hex(*old);
       size_t shorter = kj::min(old->size(), after.size());
       size_t head = 0, tail = 0;
+      if (after.size() <= WHOLE_CONTENT) shorter = 0;
       while (head < shorter && (*old)[head] == after[head]) ++head;
       while (tail < shorter - head && (*old)[old->size() - tail - 1] == after[after.size() - tail - 1]) {
         ++tail;

@@ -540,6 +540,8 @@ TEST_CASE("a file is replaced only if it is still as the caller knows it", "[loc
   };
   auto padding = kj::str(kj::repeat('x', 300000));
   auto big = kj::str("one ", padding, " two"), bigger = kj::str("One", big.slice(3));
+  auto longer = kj::str(bigger, " three"),
+       parted = kj::str(longer.slice(0, 150000), "|", longer.slice(150010));
   for (kj::StringPtr path : {"new/file"_kj, "-a 'b\"$(c)\n"_kj}) {
     CHECK(replace(path, nullptr, "") == nullptr);
     CHECK(replace(path, ""_kj, "one two\n") == nullptr);
@@ -553,7 +555,10 @@ TEST_CASE("a file is replaced only if it is still as the caller knows it", "[loc
     // What changes travels, not the whole file; or, if it is too much for one request, in several.
     CHECK(replace(path, "two\ntwo"_kj, big) == nullptr);
     CHECK(replace(path, kj::StringPtr(big), bigger) == nullptr);
-    CHECK(replace(path, kj::StringPtr(bigger), padding) == nullptr);
+    CHECK(replace(path, kj::StringPtr(bigger), longer) == nullptr);
+    CHECK(replace(path, kj::StringPtr(longer), parted) == nullptr);
+    CHECK(world.readText(*session, path) == parted);
+    CHECK(replace(path, kj::StringPtr(parted), padding) == nullptr);
     CHECK(world.readText(*session, path) == padding);
     CHECK(replace(path, kj::StringPtr(padding), "end") == nullptr);
     CHECK(world.readText(*session, path) == "end");
