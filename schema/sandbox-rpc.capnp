@@ -134,7 +134,8 @@ interface Session {
 
 interface Tools {
   # OpenCode's tools, acting in the sandbox, and two that it lacks: `process` runs commands in the background (its background
-  # processes outlive calls, connections and the bridge), `preview_url` gives a link to a port.
+  # processes outlive calls, connections and the bridge), `preview_url` gives a link to a port. Also `multiedit` and `list`,
+  # which OpenCode had before 1.18 (`multiedit` does all of its edits or none).
 
   call @0 (name :Text, arguments :Text, ui :ToolUi) -> (result :ToolResult);
   # Runs one tool. `arguments` is a JSON object as a model wrote it: it is checked here, and what is wrong with it is

@@ -75,6 +75,8 @@ kj::StringPtr expected(const ArgumentField& field) {
     case ArgumentField::NATURAL:
     case ArgumentField::POSITIVE:
       return field.required ? "number"_kj : "number | undefined"_kj;
+    case ArgumentField::LIST:
+      return field.required ? "array"_kj : "array | undefined"_kj;
   }
   KJ_UNREACHABLE;
 }
@@ -116,6 +118,10 @@ Arguments::Arguments(kj::StringPtr tool, kj::StringPtr json,
       case ArgumentField::BOOLEAN:
         if (!value.IsBool()) wrongType();
         flags[name] = value.GetBool();
+        break;
+      case ArgumentField::LIST:
+        if (!value.IsArray()) wrongType();
+        strings[name] = std::string(view(toJson(value)));
         break;
       case ArgumentField::NATURAL:
       case ArgumentField::POSITIVE: {
@@ -173,6 +179,11 @@ uint64_t Arguments::number(kj::StringPtr name, uint64_t absent) const {
 bool Arguments::flag(kj::StringPtr name) const {
   auto found = flags.find(view(name));
   return found != flags.end() && found->second;
+}
+
+kj::String Arguments::json(kj::StringPtr name) const {
+  auto& text = string(name);
+  return text.empty() ? kj::str("[]") : kj::heapString(text.data(), text.size());
 }
 
 }  // namespace sandbridge

@@ -12,7 +12,8 @@
 namespace sandbridge {
 
 struct ArgumentField {
-  enum Type { STRING, BOOLEAN, NATURAL, POSITIVE };  // NATURAL: an integer >= 0; POSITIVE: > 0
+  // NATURAL: an integer >= 0; POSITIVE: > 0; LIST: kept as JSON text, for json().
+  enum Type { STRING, BOOLEAN, NATURAL, POSITIVE, LIST };
   kj::StringPtr name;
   Type type;
   bool required;
@@ -32,6 +33,8 @@ class Arguments {
   const std::string& word(kj::StringPtr name, size_t limit) const;
   uint64_t number(kj::StringPtr name, uint64_t absent) const;
   bool flag(kj::StringPtr name) const;
+  // The JSON text of a LIST; "[]" when absent.
+  kj::String json(kj::StringPtr name) const;
 
  private:
   std::map<std::string, std::string, std::less<>> strings;

@@ -20,6 +20,11 @@ struct Plan {
   Text diff;
 };
 
+struct Change {
+  Text oldString, newString;
+  bool all;
+};
+
 Plan planCreation(TextView shown, TextView newString) {
   Plan plan;
   plan.newText = startsWith(newString, u"\ufeff") ? newString.substr(1) : newString;
@@ -59,6 +64,79 @@ Plan planReplacement(TextView shown, Bytes old, TextView oldString, TextView new
   return plan;
 }
 
+// All changes, each on what the one before it has left; `old` is null for a file that is to be made. `steps` gets each one's plan.
+Plan planAll(TextView shown, kj::Maybe<Bytes> old, const std::vector<Change>& changes,
+             std::vector<Plan>& steps) {
+  steps.clear();
+  kj::Maybe<Bytes> before = old;
+  for (auto& change : changes) {
+    try {
+      KJ_IF_MAYBE (bytes, before) {
+        steps.push_back(planReplacement(shown, *bytes, change.oldString, change.newString, change.all));
+      } else {
+        steps.push_back(planCreation(shown, change.newString));
+      }
+    } catch (Refusal& refusal) {
+      if (changes.size() == 1) throw;
+      throw Refusal{kj::str("Edit ", steps.size() + 1, " of ", changes.size(),
+                            ", so that nothing was changed: ", refusal.text)};
+    }
+    before = steps.back().bytes.asPtr();
+  }
+  Plan plan;
+  plan.oldText = steps.front().oldText;
+  plan.newText = steps.back().newText;
+  plan.diff = changes.size() == 1 ? steps[0].diff
+                                  : createPatch(shown, toUnix(plan.oldText), toUnix(plan.newText));
+  plan.bytes = kj::heapArray<const kj::byte>(steps.back().bytes.asPtr());
+  return plan;
+}
+
+// The fields of edit's metadata for one plan.
+void writeChange(JsonWriter& metadata, std::string_view path, const Plan& plan) {
+  auto counts = countChanges(plan.oldText, plan.newText);
+  auto diff = encodeUtf8(plan.diff);
+  metadata.key("diagnostics")
+      .beginObject()
+      .endObject()
+      .field("diff", diff)
+      .key("filediff")
+      .beginObject()
+      .field("file", chars(path))
+      .field("patch", diff)
+      .field("additions", uint64_t(counts.additions))
+      .field("deletions", uint64_t(counts.deletions))
+      .endObject();
+}
+
+// What a model wrote as `edits`.
+std::vector<Change> parseChanges(kj::StringPtr json) {
+  auto wrong = [](size_t number, kj::StringPtr what) {
+    return Refusal{kj::str("The multiedit tool was called with invalid arguments: SchemaError(", what, "\n  at [\"edits\"][",
+                           number, "]).\nPlease rewrite the input so it satisfies the expected schema.")};
+  };
+  auto document = parseJson(json);
+  std::vector<Change> changes;
+  for (auto& item : document.GetArray()) {
+    auto number = changes.size();
+    auto oldString = getString(item, "oldString"), newString = getString(item, "newString");
+    if (oldString == nullptr || newString == nullptr) throw wrong(number, "Expected oldString and newString");
+    auto all = getMember(item, "replaceAll");
+    if (all != nullptr && getBool(item, "replaceAll") == nullptr) throw wrong(number, "Expected replaceAll to be a boolean");
+    Change change{decodeUtf8(KJ_ASSERT_NONNULL(oldString)), decodeUtf8(KJ_ASSERT_NONNULL(newString)),
+                  getBool(item, "replaceAll").orDefault(false)};
+    if (change.oldString == change.newString) {
+      throw Refusal{kj::str("Edit ", number + 1, ": no changes to apply: oldString and newString are identical.")};
+    }
+    if (change.oldString.empty() && number > 0) {
+      throw Refusal{kj::str("Edit ", number + 1, ": oldString can be empty in the first edit only, which then makes the file.")};
+    }
+    changes.push_back(std::move(change));
+  }
+  if (changes.empty()) throw Refusal{kj::str("The multiedit tool needs at least one edit.")};
+  return changes;
+}
+
 // Throws Refusal for what has nothing in it that could be edited.
 void checkState(const FileState& state, std::string_view path, bool create) {
   auto pathText = validUtf8(chars(path).asBytes());
@@ -84,23 +162,18 @@ void checkState(const FileState& state, std::string_view path, bool create) {
   }
 }
 
-}  // namespace
-
-kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolUi& ui) {
+// One read, one question, one write. `many`: the metadata tells each change by itself, too.
+kj::Promise<ToolResult> runChanges(ToolContext& context, std::string name, std::vector<Change> changes,
+                                   bool many, ToolUi& ui) {
   try {
-    auto name = arguments.word("filePath", PATH_BYTES);
-    auto oldString = arguments.text("oldString"), newString = arguments.text("newString");
-    if (name.empty()) throw Refusal{kj::str("filePath is required")};
-    if (oldString == newString) {
-      throw Refusal{kj::str("No changes to apply: oldString and newString are identical.")};
-    }
     auto path = joinToRoot(context.root, name);
     passOrRefuse(co_await askExternal(context, ui, path, false));
 
     auto turn = co_await FileTurn::take(context, path);
     auto shown = decodeUtf8(validUtf8(chars(path).asBytes()));
-    bool create = oldString.empty();
+    bool create = changes.front().oldString.empty();
     Plan plan;
+    std::vector<Plan> steps;
     kj::Maybe<kj::Exception> failure;
     for (unsigned plans = 0;; ++plans) {
       if (plans == MOST_PLANS) throw keepsChanging(path);
@@ -111,10 +184,10 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
         checkState(turn->state, path, create);
         if (!create) {
           auto old = co_await contentOf(context, path, kj::mv(turn->state), EDIT_BYTES, "edit");
-          plan = planReplacement(shown, old, oldString, newString, arguments.flag("replaceAll"));
+          plan = planAll(shown, old.asPtr(), changes, steps);
           before = kj::mv(old);
         } else {
-          plan = planCreation(shown, newString);
+          plan = planAll(shown, nullptr, changes, steps);
         }
       } catch (Refusal& r) {
         refusal = kj::mv(r);
@@ -137,23 +210,19 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
       co_return failedResult(writeError(*e, path));
     }
 
-    auto counts = countChanges(plan.oldText, plan.newText);
-    auto diff = encodeUtf8(plan.diff);
     JsonWriter metadata;
-    metadata.beginObject()
-        .key("diagnostics")
-        .beginObject()
-        .endObject()
-        .field("diff", diff)
-        .key("filediff")
-        .beginObject()
-        .field("file", chars(path))
-        .field("patch", diff)
-        .field("additions", uint64_t(counts.additions))
-        .field("deletions", uint64_t(counts.deletions))
-        .endObject()
-        .field("truncated", false)
-        .endObject();
+    metadata.beginObject();
+    writeChange(metadata, path, plan);
+    if (many) {
+      metadata.key("results").beginArray();
+      for (auto& step : steps) {
+        metadata.beginObject();
+        writeChange(metadata, path, step);
+        metadata.endObject();
+      }
+      metadata.endArray();
+    }
+    metadata.field("truncated", false).endObject();
     ToolResult result;
     result.title = toKj(shownPath(context, path));
     result.output = kj::str("Edit applied successfully.");
@@ -162,6 +231,26 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
   } catch (Refusal& refusal) {
     co_return failedResult(kj::mv(refusal.text));
   }
+}
+
+}  // namespace
+
+kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolUi& ui) {
+  auto name = arguments.word("filePath", PATH_BYTES);
+  Change change{arguments.text("oldString"), arguments.text("newString"), arguments.flag("replaceAll")};
+  if (name.empty()) throw Refusal{kj::str("filePath is required")};
+  if (change.oldString == change.newString) {
+    throw Refusal{kj::str("No changes to apply: oldString and newString are identical.")};
+  }
+  std::vector<Change> changes;
+  changes.push_back(std::move(change));
+  return runChanges(context, std::move(name), std::move(changes), false, ui);
+}
+
+kj::Promise<ToolResult> runMultiEdit(ToolContext& context, Arguments arguments, ToolUi& ui) {
+  auto name = arguments.word("filePath", PATH_BYTES);
+  if (name.empty()) throw Refusal{kj::str("filePath is required")};
+  return runChanges(context, std::move(name), parseChanges(arguments.json("edits")), true, ui);
 }
 
 }  // namespace sandbridge

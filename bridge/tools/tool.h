@@ -52,6 +52,8 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
 kj::Promise<ToolResult> runGlob(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runGrep(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runPreviewUrl(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runMultiEdit(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runList(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runProcess(ToolContext& context, Arguments arguments, ToolUi& ui);
 
 // A failed result: `text` is what the model gets.

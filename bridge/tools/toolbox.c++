@@ -31,6 +31,9 @@ const Field GLOB[] = {{"pattern"_kj, Field::STRING, true}, {"path"_kj, Field::ST
 const Field GREP[] = {{"pattern"_kj, Field::STRING, true},
                       {"path"_kj, Field::STRING, false},
                       {"include"_kj, Field::STRING, false}};
+// Tools that OpenCode had before 1.18, for harnesses that have them still.
+const Field MULTIEDIT[] = {{"filePath"_kj, Field::STRING, true}, {"edits"_kj, Field::LIST, true}};
+const Field LIST[] = {{"path"_kj, Field::STRING, false}, {"ignore"_kj, Field::LIST, false}};
 const Field PREVIEW_URL[] = {{"port"_kj, Field::POSITIVE, true}};
 const Field PROCESS[] = {{"action"_kj, Field::STRING, true},   {"command"_kj, Field::STRING, false},
                          {"workdir"_kj, Field::STRING, false}, {"id"_kj, Field::NATURAL, false},
@@ -45,6 +48,8 @@ const Tool TOOLS[] = {
     {"apply_patch"_kj, APPLY_PATCH, runApplyPatch},
     {"glob"_kj, GLOB, runGlob},
     {"grep"_kj, GREP, runGrep},
+    {"multiedit"_kj, MULTIEDIT, runMultiEdit},
+    {"list"_kj, LIST, runList},
     {"process"_kj, PROCESS, runProcess},
     {"preview_url"_kj, PREVIEW_URL, runPreviewUrl},
 };
