@@ -7,6 +7,7 @@ namespace sandbridge {
 
 namespace {
 
+constexpr size_t MOST_EDITS = 100;
 constexpr TextView CRLF = u"\r\n", LF = u"\n";
 
 Text toUnix(TextView text) {
@@ -64,38 +65,47 @@ Plan planReplacement(TextView shown, Bytes old, TextView oldString, TextView new
   return plan;
 }
 
-// All changes, each on what the one before it has left; `old` is null for a file that is to be made. `steps` gets each one's plan.
+// What user interfaces are told of one change, or of all together.
+struct Summary {
+  Text diff;
+  LineCounts counts;
+};
+
+Summary summarize(const Plan& plan) { return {plan.diff, countChanges(plan.oldText, plan.newText)}; }
+
+// All changes, each on what the one before it has left; `old` is null for a file that is to be made. `steps` gets each one's
+// summary if there are several.
 Plan planAll(TextView shown, kj::Maybe<Bytes> old, const std::vector<Change>& changes,
-             std::vector<Plan>& steps) {
+             std::vector<Summary>& steps) {
   steps.clear();
-  kj::Maybe<Bytes> before = old;
+  Plan plan;
+  Text oldText;
   for (auto& change : changes) {
+    bool first = steps.empty();
     try {
-      KJ_IF_MAYBE (bytes, before) {
-        steps.push_back(planReplacement(shown, *bytes, change.oldString, change.newString, change.all));
+      if (old == nullptr && first) {
+        plan = planCreation(shown, change.newString);
       } else {
-        steps.push_back(planCreation(shown, change.newString));
+        auto before = kj::mv(plan.bytes);
+        plan = planReplacement(shown, first ? KJ_ASSERT_NONNULL(old) : before.asPtr(), change.oldString,
+                               change.newString, change.all);
       }
     } catch (Refusal& refusal) {
       if (changes.size() == 1) throw;
       throw Refusal{kj::str("Edit ", steps.size() + 1, " of ", changes.size(),
                             ", so that nothing was changed: ", refusal.text)};
     }
-    before = steps.back().bytes.asPtr();
+    if (changes.size() > 1) steps.push_back(summarize(plan));
+    if (first) oldText = std::move(plan.oldText);
   }
-  Plan plan;
-  plan.oldText = steps.front().oldText;
-  plan.newText = steps.back().newText;
-  plan.diff = changes.size() == 1 ? steps[0].diff
-                                  : createPatch(shown, toUnix(plan.oldText), toUnix(plan.newText));
-  plan.bytes = kj::heapArray<const kj::byte>(steps.back().bytes.asPtr());
+  plan.oldText = std::move(oldText);
+  if (changes.size() > 1) plan.diff = createPatch(shown, toUnix(plan.oldText), toUnix(plan.newText));
   return plan;
 }
 
-// The fields of edit's metadata for one plan.
-void writeChange(JsonWriter& metadata, std::string_view path, const Plan& plan) {
-  auto counts = countChanges(plan.oldText, plan.newText);
-  auto diff = encodeUtf8(plan.diff);
+// The fields of edit's metadata for one change.
+void writeChange(JsonWriter& metadata, std::string_view path, const Summary& summary) {
+  auto diff = encodeUtf8(summary.diff);
   metadata.key("diagnostics")
       .beginObject()
       .endObject()
@@ -104,8 +114,8 @@ void writeChange(JsonWriter& metadata, std::string_view path, const Plan& plan) 
       .beginObject()
       .field("file", chars(path))
       .field("patch", diff)
-      .field("additions", uint64_t(counts.additions))
-      .field("deletions", uint64_t(counts.deletions))
+      .field("additions", uint64_t(summary.counts.additions))
+      .field("deletions", uint64_t(summary.counts.deletions))
       .endObject();
 }
 
@@ -133,6 +143,7 @@ std::vector<Change> parseChanges(kj::StringPtr json) {
     }
     changes.push_back(std::move(change));
   }
+  if (changes.size() > MOST_EDITS) throw Refusal{kj::str("The multiedit tool takes at most ", MOST_EDITS, " edits at once.")};
   if (changes.empty()) throw Refusal{kj::str("The multiedit tool needs at least one edit.")};
   return changes;
 }
@@ -173,7 +184,7 @@ kj::Promise<ToolResult> runChanges(ToolContext& context, std::string name, std::
     auto shown = decodeUtf8(validUtf8(chars(path).asBytes()));
     bool create = changes.front().oldString.empty();
     Plan plan;
-    std::vector<Plan> steps;
+    std::vector<Summary> steps;
     kj::Maybe<kj::Exception> failure;
     for (unsigned plans = 0;; ++plans) {
       if (plans == MOST_PLANS) throw keepsChanging(path);
@@ -212,9 +223,11 @@ kj::Promise<ToolResult> runChanges(ToolContext& context, std::string name, std::
 
     JsonWriter metadata;
     metadata.beginObject();
-    writeChange(metadata, path, plan);
+    auto whole = summarize(plan);
+    writeChange(metadata, path, whole);
     if (many) {
       metadata.key("results").beginArray();
+      if (steps.empty()) steps.push_back(std::move(whole));
       for (auto& step : steps) {
         metadata.beginObject();
         writeChange(metadata, path, step);

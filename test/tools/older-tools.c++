@@ -70,6 +70,9 @@ TEST_CASE("wrong edits of multiedit are named") {
     CHECK(result.failed);
     CHECK(view(result.output).find(text) != std::string_view::npos);
   };
+  std::string many = "[";
+  for (int i = 0; i < 101; ++i) many += std::string(i > 0 ? "," : "") + R"({"oldString":"a","newString":"b"})";
+  says(toKj(many + "]"), "at most 100 edits");
   says("[]", "needs at least one edit");
   says("{}", "Expected array, got {}");
   says("[1]", "at [\"edits\"][0]");
