@@ -52,8 +52,15 @@ void seal(int fd) {
 }  // namespace
 
 kj::String boxImageVersion() {
-  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a: against mix-ups, not against people
-  for (char c : image()) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  // As FNV-1a, but by words, since each start of the server waits for it: against mix-ups, not
+  // against people.
+  uint64_t hash = 0xcbf29ce484222325u ^ image().size();
+  for (size_t at = 0; at < image().size(); at += sizeof hash) {
+    uint64_t word = 0;
+    memcpy(&word, image().begin() + at, kj::min(sizeof word, image().size() - at));
+    hash = (hash ^ word) * 0x100000001b3u;
+    hash ^= hash >> 32;  // a multiplication alone carries nothing down
+  }
   return kj::str(kj::hex(hash));
 }
 

@@ -357,9 +357,11 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
   // Starts a box only to see that it works here, and what of the machine's offers does.
   kj::Promise<void> tryOut() {
     auto marker = kj::str(host->dir, "/isolation-works");
-    auto expected = kj::str(host->facts.bootId, ' ', boxImageVersion(), ' ', host->facts.network,
-                            ' ', host->facts.controllers.size(), '\n');
-    if (readText(marker) == expected) co_return;
+    auto tried = kj::str(host->facts.bootId, ' ', boxImageVersion());
+    auto facts = [&]() {
+      return kj::str(tried, ' ', host->facts.network, ' ', host->facts.controllers.size(), '\n');
+    };
+    if (readText(marker) == facts()) co_return;
     for (;;) {
       kj::Maybe<kj::Exception> failure;
       try {
@@ -390,8 +392,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
       }
     }
     // Only what was tried: with other facts, the next start tries again.
-    writeText(marker, kj::str(host->facts.bootId, ' ', boxImageVersion(), ' ', host->facts.network,
-                              ' ', host->facts.controllers.size(), '\n'));
+    writeText(marker, facts());
   }
 
  private:
