@@ -109,9 +109,11 @@ class Background final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
 };
 
 // The parts of the interface. Each holds what it uses.
-api::Session::Client newSessionCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits,
+api::Session::Client newSessionCapability(kj::Own<SharedSession> session, kj::String sessionId,
+                                          kj::Own<ConnectionLimits> limits,
                                           kj::Own<Background> background, kj::Own<Quota::Ticket> ticket);
-api::Tools::Client newToolsCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits);
+api::Tools::Client newToolsCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits,
+                                      kj::String sessionId);
 api::Files::Client newFilesCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits);
 api::Processes::Client newProcessesCapability(kj::Own<SharedSession> session,
                                               kj::Own<ConnectionLimits> limits);

@@ -48,6 +48,7 @@ class SpooledSink final : public api::ByteSink::Server {
       checkOpen();
       closed = true;
       auto size = spool.size();
+      shared->toolbox->forgetFiles();
       return shared->workspace().writeFile(path, spool.read(), size);
     });
   }
@@ -113,6 +114,7 @@ class StreamedSink final : public api::ByteSink::Server {
     if (out.get() == nullptr) {
       auto pipe = kj::newOneWayPipe(size);
       out = kj::mv(pipe.out);
+      shared->toolbox->forgetFiles();
       writing = shared->workspace().writeFile(path, kj::mv(pipe.in), size).eagerlyEvaluate(nullptr);
     }
     if (bytes.size() == 0) return kj::READY_NOW;
@@ -177,6 +179,7 @@ class FilesCapability final : public api::Files::Server {
 
   kj::Promise<void> remove(RemoveContext context) override {
     return answer(context, [&]() {
+      shared->toolbox->forgetFiles();
       return removeFile(shared->workspace(), absolute(context.getParams().getPath()));
     });
   }

@@ -79,6 +79,7 @@ class RunningProcess final : public kj::Refcounted, private OutputReceiver {
 
   void end() {
     ended = true;
+    session->toolbox->forgetFiles();
     canceler.cancel(gone());
   }
 

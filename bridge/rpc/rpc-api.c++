@@ -142,7 +142,7 @@ class Bootstrap final : public api::SandboxRpcApi::Server {
       auto found = shared->table->get(key.getRoot().size() > 0 ? key.getRoot() : key.getId(),
                                       kj::mv(options));
       context.getResults(capnp::MessageSize{4, 1})
-          .setSession(newSessionCapability(kj::mv(found), kj::addRef(*limits),
+          .setSession(newSessionCapability(kj::mv(found), kj::str(key.getId()), kj::addRef(*limits),
                                            kj::addRef(*shared->background), kj::mv(ticket)));
       return kj::READY_NOW;
     });

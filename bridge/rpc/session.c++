@@ -5,9 +5,10 @@ namespace {
 
 class SessionCapability final : public api::Session::Server {
  public:
-  SessionCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits,
-                    kj::Own<Background> background, kj::Own<Quota::Ticket> ticket)
-      : shared(kj::mv(session)), limits(kj::mv(limits)), background(kj::mv(background)),
+  SessionCapability(kj::Own<SharedSession> session, kj::String sessionId,
+                    kj::Own<ConnectionLimits> limits, kj::Own<Background> background,
+                    kj::Own<Quota::Ticket> ticket)
+      : shared(kj::mv(session)), sessionId(kj::mv(sessionId)), limits(kj::mv(limits)), background(kj::mv(background)),
         ticket(kj::mv(ticket)) {}
 
   kj::Promise<void> prepare(PrepareContext context) override {
@@ -29,7 +30,7 @@ class SessionCapability final : public api::Session::Server {
   kj::Promise<void> tools(ToolsContext context) override {
     return answer(context, [&]() -> kj::Promise<void> {
       context.getResults(capnp::MessageSize{4, 1})
-          .setTools(newToolsCapability(kj::addRef(*shared), kj::addRef(*limits)));
+          .setTools(newToolsCapability(kj::addRef(*shared), kj::addRef(*limits), kj::str(sessionId)));
       return kj::READY_NOW;
     });
   }
@@ -65,6 +66,7 @@ class SessionCapability final : public api::Session::Server {
 
  private:
   kj::Own<SharedSession> shared;
+  kj::String sessionId;
   kj::Own<ConnectionLimits> limits;
   kj::Own<Background> background;
   kj::Own<Quota::Ticket> ticket;
@@ -72,11 +74,12 @@ class SessionCapability final : public api::Session::Server {
 
 }  // namespace
 
-api::Session::Client newSessionCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits,
+api::Session::Client newSessionCapability(kj::Own<SharedSession> session, kj::String sessionId,
+                                          kj::Own<ConnectionLimits> limits,
                                           kj::Own<Background> background,
                                           kj::Own<Quota::Ticket> ticket) {
-  return kj::heap<SessionCapability>(kj::mv(session), kj::mv(limits), kj::mv(background),
-                                     kj::mv(ticket));
+  return kj::heap<SessionCapability>(kj::mv(session), kj::mv(sessionId), kj::mv(limits),
+                                     kj::mv(background), kj::mv(ticket));
 }
 
 void fillSessionInfo(api::SessionInfo::Builder out, const SessionInfo& info, kj::StringPtr workspace) {

@@ -12,7 +12,8 @@ constexpr size_t OUTPUT_WINDOW = 1u << 20;
 // The person behind the call, at the other end of the connection.
 class RemoteUi final : public ToolUi {
  public:
-  explicit RemoteUi(api::ToolUi::Client client): client(kj::mv(client)) {}
+  RemoteUi(api::ToolUi::Client client, kj::StringPtr sessionId)
+      : client(kj::mv(client)), sessionId(sessionId) {}
 
   kj::Promise<void> ask(Question question) override {
     auto request = client.askRequest();
@@ -34,12 +35,15 @@ class RemoteUi final : public ToolUi {
     return window.add(request.send().ignoreResult(), bytes.size());
   }
 
+  kj::StringPtr conversation() override { return sessionId; }
+
   kj::Promise<void> drain() { return window.drain(); }
 
  private:
   static constexpr uint16_t OUTPUT_METHOD = 1;  // its number in the schema
 
   api::ToolUi::Client client;
+  kj::StringPtr sessionId;
   CallWindow window{OUTPUT_WINDOW};
 
   static void fill(capnp::List<capnp::Text>::Builder out, kj::ArrayPtr<const kj::String> texts) {
@@ -49,8 +53,9 @@ class RemoteUi final : public ToolUi {
 
 class ToolsCapability final : public api::Tools::Server {
  public:
-  ToolsCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits)
-      : shared(kj::mv(session)), limits(kj::mv(limits)) {}
+  ToolsCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits,
+                  kj::String sessionId)
+      : shared(kj::mv(session)), limits(kj::mv(limits)), sessionId(kj::mv(sessionId)) {}
 
   kj::Promise<void> call(CallContext context) override {
     return answer(context, [&]() { return run(context); });
@@ -59,13 +64,14 @@ class ToolsCapability final : public api::Tools::Server {
  private:
   kj::Own<SharedSession> shared;
   kj::Own<ConnectionLimits> limits;
+  kj::String sessionId;  // of the family, the one that calls
 
   kj::Promise<void> run(CallContext context) {
     auto ticket = limits->toolCalls->take();
     auto params = context.getParams();  // stays until the call has returned
     ToolResult result;
     if (params.hasUi()) {
-      RemoteUi ui(params.getUi());
+      RemoteUi ui(params.getUi(), sessionId);
       result = co_await shared->toolbox->call(params.getName(), params.getArguments(), ui);
       co_await ui.drain();
     } else {
@@ -96,8 +102,9 @@ class ToolsCapability final : public api::Tools::Server {
 
 }  // namespace
 
-api::Tools::Client newToolsCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits) {
-  return kj::heap<ToolsCapability>(kj::mv(session), kj::mv(limits));
+api::Tools::Client newToolsCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits,
+                                      kj::String sessionId) {
+  return kj::heap<ToolsCapability>(kj::mv(session), kj::mv(limits), kj::mv(sessionId));
 }
 
 }  // namespace sandbridge

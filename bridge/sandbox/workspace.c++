@@ -41,6 +41,11 @@ constexpr kj::StringPtr WRITE_SCRIPT = R"sh(
 f=$1 how=$3 source=$4 condition=$5 head=$6 tail=$7
 refuse() { [ "$how" != move ] || rm -f "$source"; exit "$1"; }
 parent() { directory=${1%/*}; [ -n "$directory" ] || directory=/; }
+case $f in */)  # only a directory is called so
+  parent "${f%/}"
+  mkdir -p "$directory"
+  refuse 21 ;;
+esac
 r=$f
 if [ -L "$f" ]; then
   r=$(readlink -f "$f" && echo x) || refuse 24
@@ -222,7 +227,7 @@ class SandboxWorkspace final : public Workspace {
   kj::Promise<void> writeFile(kj::StringPtr path, kj::Own<kj::AsyncInputStream> content,
                               uint64_t size) override {
     return kj::evalNow([&]() {
-      return access.cuts().wrap(write(resolvePath(ROOT, path), kj::mv(content), size));
+      return access.cuts().wrap(write(resolveTarget(path), kj::mv(content), size));
     });
   }
 
@@ -230,7 +235,7 @@ class SandboxWorkspace final : public Workspace {
                                                 kj::Maybe<kj::ArrayPtr<const kj::byte>> before,
                                                 kj::ArrayPtr<const kj::byte> after) override {
     return kj::evalNow([&]() {
-      return access.cuts().wrap(replace(resolvePath(ROOT, path), before, after));
+      return access.cuts().wrap(replace(resolveTarget(path), before, after));
     });
   }
 
@@ -469,6 +474,12 @@ class SandboxWorkspace final : public Workspace {
     auto reason = textOf(e);
     if (strstr(reason.cStr(), NO_SPACE.cStr()) != nullptr) reason = kj::heapString(NO_SPACE);
     throwError(kind, kj::str("could not write ", path, "; its old content, if any, is unchanged: ", reason));
+  }
+
+  // A trailing slash stays.
+  static kj::String resolveTarget(kj::StringPtr path) {
+    auto resolved = resolvePath(ROOT, path);
+    return path.endsWith("/") && resolved != "/" ? kj::str(resolved, "/") : kj::mv(resolved);
   }
 
   static kj::String parentOf(kj::StringPtr path) {

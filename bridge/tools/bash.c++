@@ -162,6 +162,8 @@ kj::Promise<ToolResult> runBash(ToolContext& context, Arguments arguments, ToolU
     start.timeout = timeout;
     start.mergeStderr = true;
 
+    // Whatever the command does to the files, also while a person answers to another call.
+    KJ_DEFER(context.files.forgetAll());
     Collector collector(ui);
     Ending ending;
     kj::Own<WorkspaceProcess> process;

@@ -168,6 +168,8 @@ void checkState(const FileState& state, std::string_view path, bool create) {
       throw Refusal{kj::str("ENOTDIR: not a directory, lstat '", pathText, "'")};
     case StatError::LOOP:
       throw Refusal{kj::str("ELOOP: too many symbolic links encountered, lstat '", pathText, "'")};
+    case StatError::NAME_TOO_LONG:
+      throw Refusal{kj::str("ENAMETOOLONG: name too long, lstat '", pathText, "'")};
     default:
       throw Refusal{fileSystemError(tagOf(state.error), "stat", path)};
   }

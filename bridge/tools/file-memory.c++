@@ -5,6 +5,10 @@
 namespace sandbridge {
 
 FileMemory::Part::~Part() noexcept(false) {
+  forgetAll();
+}
+
+void FileMemory::Part::forgetAll() {
   auto& index = memory.index;
   for (auto at = index.lower_bound({this, ""}); at != index.end() && at->first.first == this;) {
     auto entry = (at++)->second;

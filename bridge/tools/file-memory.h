@@ -27,6 +27,7 @@ class FileMemory {
     void keep(const std::string& path, kj::Array<const kj::byte> content);
     // Forgets it, too: who takes it either keeps what it becomes, or has found it outdated.
     kj::Maybe<kj::Array<const kj::byte>> take(const std::string& path);
+    void forgetAll();
 
    private:
     friend class FileMemory;

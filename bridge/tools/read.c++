@@ -79,6 +79,9 @@ fi
 exit 0
 )sh"_kj;
 
+// Conversations whose shown instructions are remembered: a session has few, but nothing ends them.
+constexpr size_t MOST_CONVERSATIONS = 256;
+
 // After a longer wait for the person's answer the file is looked at again.
 constexpr auto STALE = 2 * kj::SECONDS;
 
@@ -171,7 +174,8 @@ Sight parseSight(kj::Array<kj::byte> output, std::string_view boundary) {
 
 // Where instructions for a file may stand: the directories from its own up to the workspace,
 // without that.
-std::vector<std::string> instructionDirs(ToolContext& context, std::string_view path) {
+std::vector<std::string> instructionDirs(ToolContext& context, std::string_view path,
+                                         const std::set<std::string>& given) {
   std::vector<std::string> dirs;
   size_t bytes = 0;  // they become arguments of the script
   auto dir = dirName(resolvePath(context.root, path));
@@ -179,7 +183,7 @@ std::vector<std::string> instructionDirs(ToolContext& context, std::string_view 
     bytes += dir.size() + 1;
     bool known = false;
     for (auto name : {"AGENTS.md", "CLAUDE.md", "CONTEXT.md"}) {
-      known = known || context.instructionsGiven.contains(joinPath(dir, name));
+      known = known || given.contains(joinPath(dir, name));
     }
     if (!known) dirs.push_back(dir);
     dir = dirName(dir);
@@ -187,7 +191,8 @@ std::vector<std::string> instructionDirs(ToolContext& context, std::string_view 
   return dirs;
 }
 
-kj::Promise<Sight> see(ToolContext& context, std::string path, uint64_t first, uint64_t limit) {
+kj::Promise<Sight> see(ToolContext& context, std::string path, uint64_t first, uint64_t limit,
+                       const std::set<std::string>& given) {
   auto boundary = randomToken();
   kj::Vector<kj::String> args;
   args.add(toKj(path));
@@ -198,7 +203,7 @@ kj::Promise<Sight> see(ToolContext& context, std::string path, uint64_t first, u
   args.add(kj::str(INSTRUCTIONS_BYTES + 1));
   args.add(kj::str(boundary));
   args.add(kj::str(hasBinaryName(path) ? "yes" : "no"));
-  for (auto& dir : instructionDirs(context, path)) args.add(toKj(dir));
+  for (auto& dir : instructionDirs(context, path, given)) args.add(toKj(dir));
   auto captured = co_await look(context, SCRIPT, args.releaseAsArray(), 40u << 20);
   co_return parseSight(kj::mv(captured.output), view(boundary));
 }
@@ -402,9 +407,13 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
     uint64_t first = std::max<uint64_t>(1, arguments.number("offset", 1));
     uint64_t limit = std::min<uint64_t>(arguments.number("limit", READ_LINES), READ_MOST_LINES);
 
+    // Looked up anew after each wait: another read may have had them forgotten.
+    std::string conversation(view(ui.conversation()));
+    if (context.instructionsGiven.size() > MOST_CONVERSATIONS) context.instructionsGiven.clear();
+    auto alreadyGiven = [&]() -> auto& { return context.instructionsGiven[conversation]; };
     Sight sight;
     for (bool allowed = false; !allowed;) {
-      sight = co_await see(context, path, first, limit);
+      sight = co_await see(context, path, first, limit, alreadyGiven());
       auto before = context.timer.now();
       if (sight.kind == 'E' && sight.error != StatError::MISSING) {
         throw Refusal{fileSystemError(tagOf(sight.error), "stat", path)};
@@ -412,7 +421,7 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
       passOrRefuse(co_await askExternal(context, ui, path, sight.isDirectory()));
       passOrRefuse(co_await ask(ui, question("read", title, kj::str("{}"))));
       allowed = true;
-      if (context.timer.now() - before > STALE) sight = co_await see(context, path, first, limit);
+      if (context.timer.now() - before > STALE) sight = co_await see(context, path, first, limit, alreadyGiven());
     }
 
     ToolResult result;
@@ -436,7 +445,7 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
         std::vector<std::string> loaded;
         for (auto& file : sight.instructions) {
           if (file.path == resolvePath(context.root, path) ||
-              context.instructionsGiven.contains(file.path))
+              alreadyGiven().contains(file.path))
             continue;
           loaded.push_back(file.path);
           given.push_back(file);
@@ -473,7 +482,7 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
           }
           result = textResult(pathText, page, extra, loaded);
         }
-        if (!result.failed) context.instructionsGiven.insert(loaded.begin(), loaded.end());
+        if (!result.failed) alreadyGiven().insert(loaded.begin(), loaded.end());
       }
     }
     if (!result.failed) result.title = validUtf8(chars(title).asBytes());

@@ -16,6 +16,7 @@
 #include <kj/debug.h>
 #include <kj/vector.h>
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -28,8 +29,8 @@ struct ToolContext {
   std::string root;
   PathLocks locks;
   FileMemory::Part files;
-  // Instruction files that a read has already shown.
-  std::set<std::string> instructionsGiven;
+  // Instruction files that a read has already shown, by conversation.
+  std::map<std::string, std::set<std::string>> instructionsGiven;
   // None where ports cannot be reached; then there is no preview_url.
   kj::Maybe<kj::Own<PortLinks>> links;
 

@@ -85,6 +85,8 @@ class ToolboxImpl final : public Toolbox {
                                 "\". There are: ", kj::strArray(names(), ", "), "."));
   }
 
+  void forgetFiles() override { context.files.forgetAll(); }
+
  private:
   ToolContext context;
 

@@ -35,6 +35,10 @@ class ToolUi {
   virtual kj::Promise<void> ask(Question question) = 0;
   // What a running command has printed since the last call, at most 64 KiB.
   virtual kj::Promise<void> output(kj::ArrayPtr<const kj::byte> bytes) = 0;
+
+  // Which of the session's conversations the call belongs to: what one has been told, another, a
+  // sub-agent's, has not.
+  virtual kj::StringPtr conversation() { return ""; }
 };
 
 class Toolbox {
@@ -46,6 +50,10 @@ class Toolbox {
   // Runs one tool. `arguments` is a JSON object as a model wrote it. `ui` must outlive the promise; dropping the promise
   // kills what the tool has started. Rejects only for failures of the infrastructure; all else is in the result.
   virtual kj::Promise<ToolResult> call(kj::StringPtr name, kj::StringPtr arguments, ToolUi& ui) = 0;
+
+  // Somebody else has been at the files: changes are planned on what they are now. Without this, a
+  // person might be asked about a change of what was there before, and then once more.
+  virtual void forgetFiles() = 0;
 };
 
 // The tools of one session. Calls may run at the same time; edits of one file take turns. Without `links` there is no

@@ -72,6 +72,7 @@ class FakeToolbox final : public Toolbox {
   kj::Promise<ToolResult> call(kj::StringPtr name, kj::StringPtr arguments, ToolUi& ui) override {
     return handler(name, arguments, ui);
   }
+  void forgetFiles() override {}
 
  private:
   Handler& handler;

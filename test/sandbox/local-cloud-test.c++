@@ -598,6 +598,7 @@ TEST_CASE("what cannot be written is told in words, and nothing is half-written"
     CHECK(world.failureKind(space.writeFile("fifo", content(size))) == ErrorKind::INVALID_ARGUMENT);
     CHECK(world.failureKind(space.writeFile("loop", content(size))) == ErrorKind::INVALID_ARGUMENT);
     CHECK(world.failureKind(space.writeFile("file/x", content(size))) == ErrorKind::FAILED);
+    CHECK(world.failureKind(space.writeFile("slash/", content(size))) == ErrorKind::INVALID_ARGUMENT);
   }
   CHECK(world.failureKind(space.readFile("dir")) == ErrorKind::INVALID_ARGUMENT);
   CHECK(world.failureKind(space.readFile("none")) == ErrorKind::NOT_FOUND);

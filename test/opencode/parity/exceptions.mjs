@@ -16,6 +16,12 @@ export const differences = [
     cases: ["read/fifo"],
   },
   {
+    what: "A device that is read or written",
+    opencode: "is, and may never end",
+    here: "is refused",
+    cases: ["read/dev-null", "write/device"],
+  },
+  {
     what: "An edit of a file that is not all UTF-8",
     opencode: "destroys the bytes that are not, anywhere in the file",
     here: "leaves them as they are",
