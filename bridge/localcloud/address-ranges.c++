@@ -75,4 +75,20 @@ kj::Array<AddressRange> merged(kj::ArrayPtr<const AddressRange> ranges) {
   return result.releaseAsArray();
 }
 
+kj::Array<AddressRange> without(kj::ArrayPtr<const AddressRange> ranges, kj::ArrayPtr<const AddressRange> taken) {
+  auto holes = merged(taken);
+  kj::Vector<AddressRange> result;
+  for (auto& range: merged(ranges)) {
+    // Wider than an address, so that what begins after the last one is empty.
+    uint64_t first = range.first;
+    for (auto& hole: holes) {
+      if (hole.last < first || hole.first > range.last) continue;
+      if (hole.first > first) result.add(AddressRange{static_cast<uint32_t>(first), hole.first - 1});
+      first = static_cast<uint64_t>(hole.last) + 1;
+    }
+    if (first <= range.last) result.add(AddressRange{static_cast<uint32_t>(first), range.last});
+  }
+  return result.releaseAsArray();
+}
+
 }  // namespace sandbridge::localcloud

@@ -14,6 +14,7 @@ namespace sandbridge::localcloud {
 struct AddressRange {
   uint32_t first, last;
 
+  bool isWithin(const AddressRange& other) const { return other.first <= first && last <= other.last; }
   bool operator==(const AddressRange& other) const { return first == other.first && last == other.last; }
 };
 
@@ -23,5 +24,8 @@ kj::String toText(const AddressRange& range);
 
 // The same set in order, without overlaps and neighbours.
 kj::Array<AddressRange> merged(kj::ArrayPtr<const AddressRange> ranges);
+
+// What is in `ranges` and not in `taken`; merged.
+kj::Array<AddressRange> without(kj::ArrayPtr<const AddressRange> ranges, kj::ArrayPtr<const AddressRange> taken);
 
 }  // namespace sandbridge::localcloud

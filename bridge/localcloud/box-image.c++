@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -76,7 +77,7 @@ kj::AutoCloseFd makeBoxImage() {
   return result;
 }
 
-kj::AutoCloseFd spawnBoxImage(int image, kj::ArrayPtr<const kj::String> arguments, int inherited) {
+kj::AutoCloseFd spawnBoxImage(int image, kj::ArrayPtr<const kj::String> arguments, kj::ArrayPtr<const int> inherited) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
@@ -88,7 +89,15 @@ kj::AutoCloseFd spawnBoxImage(int image, kj::ArrayPtr<const kj::String> argument
   for (int fd : {0, 1, 2}) {
     posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
   }
-  if (inherited >= 0) posix_spawn_file_actions_adddup2(&actions, inherited, 3);
+  // Out of the way first, so that none takes the place of one that comes later.
+  kj::Vector<kj::AutoCloseFd> moved;
+  int place = 3;
+  for (int fd : inherited) {
+    int high;
+    KJ_SYSCALL(high = fcntl(fd, F_DUPFD_CLOEXEC, 3 + inherited.size()));
+    moved.add(kj::AutoCloseFd(high));
+    posix_spawn_file_actions_adddup2(&actions, high, place++);
+  }
   sigset_t none, all;
   sigemptyset(&none);
   sigfillset(&all);
@@ -116,6 +125,14 @@ kj::AutoCloseFd spawnBoxImage(int image, kj::ArrayPtr<const kj::String> argument
   int fd = syscall(SYS_pidfd_open, pid, 0);
   KJ_ASSERT(fd >= 0, "pidfd_open", strerror(errno));
   return kj::AutoCloseFd(fd);
+}
+
+void endChild(int pidfd) {
+  constexpr int PATIENCE_MS = 1000;
+  syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
+  pollfd wait = {pidfd, POLLIN, 0};
+  poll(&wait, 1, PATIENCE_MS);
+  collect(pidfd);
 }
 
 bool collect(int pidfd) {

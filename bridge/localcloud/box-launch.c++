@@ -73,7 +73,7 @@ kj::Promise<Launched> launchBox(kj::AsyncIoContext& io, int image, LaunchSpec sp
   arguments.add(kj::str("launch"));
   arguments.add(kj::str(3));
   for (auto& argument : spec.toArguments()) arguments.add(kj::mv(argument));
-  attempt.launcher = spawnBoxImage(image, arguments, theirs);
+  attempt.launcher = spawnBoxImage(image, arguments, {theirs.get()});
   theirs = nullptr;
 
   kj::UnixEventPort::FdObserver observer(io.unixEventPort, attempt.socket,

@@ -52,7 +52,7 @@ class Helper {
     arguments.add(kj::str("snapshot"));
     arguments.add(kj::str(3));
     for (auto& argument : spec.toArguments()) arguments.add(kj::mv(argument));
-    process = spawnBoxImage(image, arguments, theirs);
+    process = spawnBoxImage(image, arguments, {theirs.get()});
     observer = kj::heap<kj::UnixEventPort::FdObserver>(port, socket,
                                                        kj::UnixEventPort::FdObserver::OBSERVE_READ);
   }
@@ -268,7 +268,7 @@ kj::Promise<void> BoxSnapshots::makeDurable(kj::StringPtr id) {
   arguments.add(kj::str("sync"));
   arguments.add(folderOf(id));
   bool synced = co_await io.lowLevelProvider->getTimer().timeoutAfter(
-      SYNC_DEADLINE, collectWhenEnded(io.unixEventPort, spawnBoxImage(image, arguments, -1)));
+      SYNC_DEADLINE, collectWhenEnded(io.unixEventPort, spawnBoxImage(image, arguments)));
   if (!synced) throwError(ErrorKind::FAILED, "the snapshot could not be written to the disk");
 }
 

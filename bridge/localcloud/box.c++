@@ -32,6 +32,7 @@
 #include "box-host.h"
 #include "box-image.h"
 #include "box-launch.h"
+#include "box-network.h"
 #include "box-record.h"
 #include "box-snapshots.h"
 #include "trash.h"
@@ -99,6 +100,11 @@ struct Host final : public kj::Refcounted, private kj::TaskSet::ErrorHandler {
   kj::String skeleton, masks;
 
   kj::String folderOf(kj::StringPtr id) const { return kj::str(dir, "/boxes/", id); }
+
+  kj::Maybe<kj::String> whyNotEnforced(const NetworkPolicy& policy) const {
+    if (!policy.internet || facts.network) return nullptr;
+    return kj::str("sandboxes have no network on this machine: ", facts.noNetworkReason);
+  }
 
   void standOn(const BoxRecord& record) {
     if (record.layers.size() == 0 || standing.count(record.id.cStr()) > 0) return;
@@ -170,7 +176,11 @@ class BoxImpl final : public Box {
   }
 
   kj::Promise<void> setNetwork(NetworkPolicy policy) override {
-    throwError(ErrorKind::FAILED, "local sandboxes do not change their network policy yet");
+    KJ_IF_MAYBE (why, host->whyNotEnforced(policy)) throwError(ErrorKind::FAILED, *why);
+    int fd;
+    KJ_SYSCALL(fd = fcntl(pidfd, F_DUPFD_CLOEXEC, 3));
+    // Whole without this box, which may be dropped meanwhile.
+    return changeNetwork(host->io, host->image, kj::AutoCloseFd(fd), enforcementOf(policy)).attach(kj::addRef(*host));
   }
 
   kj::Promise<void> freeze() override {
@@ -306,6 +316,8 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
       return kj::mv(box);
     });
   }
+  kj::Maybe<kj::String> whyNotEnforced(const NetworkPolicy& policy) override { return host->whyNotEnforced(policy); }
+
   kj::Promise<kj::Array<AdoptedBox>> adopt() override {
     kj::Vector<AdoptedBox> result;
     for (auto& id : childrenOf(kj::str(host->dir, "/boxes"))) {
@@ -376,7 +388,8 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
       }
       KJ_IF_MAYBE (e, failure) {
         auto why = textOf(*e);
-        if (strstr(why.cStr(), "slirp4netns") != nullptr && host->facts.network) {
+        bool ofNetwork = strstr(why.cStr(), "slirp4netns") != nullptr || strstr(why.cStr(), "nf_tables") != nullptr;
+        if (ofNetwork && host->facts.network) {
           host->facts.network = false;
           host->facts.noNetworkReason = kj::mv(why);
         } else if (host->facts.controllers.size() > 0 && strstr(why.cStr(), "group") != nullptr) {
@@ -405,7 +418,7 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
 
   kj::Promise<kj::Own<BoxImpl>> startBox(BoxSpec spec) {
     if (spec.network.hasLists()) {
-      throwError(ErrorKind::FAILED, "lists of allowed and denied addresses are not enforced on this machine");
+      KJ_IF_MAYBE (why, host->whyNotEnforced(spec.network)) throwError(ErrorKind::FAILED, *why);
     }
     auto folder = host->folderOf(spec.id);
     if (starting.count(spec.id.cStr()) > 0 || isLocked(folder)) {
@@ -451,7 +464,8 @@ class BoxesImpl final : public Boxes, private kj::TaskSet::ErrorHandler {
     launch.uidBase = host->facts.uidBase;
     launch.uidCount = host->facts.uidCount;
     launch.log = kj::str(spec.log);
-    launch.internet = spec.network.internet && host->facts.network;
+    launch.network = enforcementOf(spec.network);
+    launch.network.internet = launch.network.internet && host->facts.network;
     launch.processes = processLimit(spec);
 
     // Whatever ends this before the box runs leaves the folder as it was before.

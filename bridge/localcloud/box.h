@@ -34,8 +34,8 @@ class Box {
   // does, and when it does not answer within seconds. Works whatever the network policy says.
   virtual kj::Promise<kj::Own<kj::AsyncIoStream>> connectPort(uint16_t port) = 0;
 
-  // Enforced when it resolves, on what runs already too; on what is rejected, nothing has changed. FAILED says what is missing
-  // when this machine cannot enforce it.
+  // Enforced when it resolves, on what runs already too: open connections to what is closed now end with their next packet. When
+  // it is rejected, the box reaches what it did before, or less. FAILED says what is missing when this machine cannot enforce it.
   virtual kj::Promise<void> setNetwork(NetworkPolicy policy) = 0;
 
   // Stops every process in the box and proves it, or rejects and leaves it running. Written to disk before it is done.
@@ -72,6 +72,10 @@ class Boxes {
 
   // Starts a box with fresh files, or on the files that a box of this id left. Resolves when its daemon answers.
   virtual kj::Promise<kj::Own<Box>> start(BoxSpec spec) = 0;
+
+  // Why boxes cannot have such a network on this machine; none: they can. A box that is only to have the internet, without
+  // lists, starts all the same, and has none.
+  virtual kj::Maybe<kj::String> whyNotEnforced(const NetworkPolicy& policy) = 0;
 
   // What earlier servers left under this directory; half-made boxes are removed. Call once, first.
   virtual kj::Promise<kj::Array<AdoptedBox>> adopt() = 0;

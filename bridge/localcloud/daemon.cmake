@@ -11,6 +11,11 @@ add_executable(sandbridge-daemon
   ${SANDBRIDGE_DAEMON_SOURCES}
   ${sandbridge_box_dir}/launch-spec.c++
   ${sandbridge_box_dir}/launcher.c++
+  ${sandbridge_box_dir}/network-helper.c++
+  ${sandbridge_box_dir}/network-spec.c++
+  ${sandbridge_box_dir}/packet-filter.c++
+  ${sandbridge_box_dir}/slirp.c++
+  ${sandbridge_box_dir}/address-ranges.c++
   ${sandbridge_box_dir}/mounts.c++
   ${sandbridge_box_dir}/hardening.c++
   ${sandbridge_box_dir}/sweep.c++

@@ -40,7 +40,7 @@ kj::Array<kj::String> LaunchSpec::toArguments() const {
   add("range", range ? "1" : "0");
   add("uid-base", kj::str(uidBase));
   add("uid-count", kj::str(uidCount));
-  add("internet", internet ? "1" : "0");
+  for (auto& argument : network.toArguments()) result.add(kj::mv(argument));
   add("log", log);
   add("processes", kj::str(processes));
   for (auto& cgroup : cgroups) {
@@ -52,6 +52,7 @@ kj::Array<kj::String> LaunchSpec::toArguments() const {
 
 LaunchSpec LaunchSpec::fromArguments(kj::ArrayPtr<char*> arguments) {
   LaunchSpec spec;
+  spec.network = NetworkSpec::fromArguments(arguments);
   for (char* argument : arguments) {
     char* equals = strchr(argument, '=');
     if (equals == nullptr) continue;
@@ -67,7 +68,6 @@ LaunchSpec LaunchSpec::fromArguments(kj::ArrayPtr<char*> arguments) {
     if (key == "range") spec.range = value == "1";
     if (key == "uid-base") spec.uidBase = number();
     if (key == "uid-count") spec.uidCount = number();
-    if (key == "internet") spec.internet = value == "1";
     if (key == "log") spec.log = kj::str(value);
     if (key == "processes") spec.processes = number();
     if (key == "cgroup" || key == "cgroup2") {

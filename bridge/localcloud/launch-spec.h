@@ -10,6 +10,8 @@
 
 #include <sys/types.h>
 
+#include "network-spec.h"
+
 namespace sandbridge::localcloud {
 
 // Container root and 65535 more ids, in root mode. Above what useradd (subuid, from 100000), systemd-nspawn and container
@@ -25,7 +27,7 @@ constexpr int FD_STATUS = 6;   // "ready" goes here, or the launcher's failure t
 constexpr int FD_LOG = 7;     // the two files of process-log.h
 constexpr int FD_LOG_2 = 8;
 constexpr int FD_MEMORY = 9;   // see daemon/memory-kills.h; an empty file where there is no such count
-constexpr int FD_NETWORK = 10;  // slirp4netns ends when this closes; may be absent
+constexpr int FD_NETWORK = 10;  // slirp4netns ends when this closes, however late it was started
 
 // A limit: a file under a cgroup folder and what is written to it.
 struct CgroupLimit {
@@ -50,7 +52,7 @@ struct LaunchSpec {
   uid_t uidBase = UID_BASE;
   uid_t uidCount = UID_COUNT;
   kj::String log;       // absolute: what the names of the two log files begin with; empty: none is kept
-  bool internet = false;
+  NetworkSpec network;
   kj::Vector<Cgroup> cgroups;
   uint processes = 512;  // RLIMIT_NPROC, counted inside
 

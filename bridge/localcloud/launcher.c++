@@ -1,15 +1,15 @@
 #include "hardening.h"
 #include "launch-spec.h"
 #include "mounts.h"
+#include "packet-filter.h"
+#include "slirp.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <net/if.h>
-#include <net/route.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -163,27 +163,16 @@ void moveFd(int from, int to) {
   }
 }
 
-void setUpNetwork(bool internet) {
+void setUpNetwork(const NetworkSpec& network) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) failStep("socket");
   ifreq request = {};
   strcpy(request.ifr_name, "lo");
   request.ifr_flags = IFF_UP | IFF_RUNNING;
   if (ioctl(fd, SIOCSIFFLAGS, &request) < 0) failStep("bring lo up");
-  if (internet) {
-    // Clouds hand out the machine's own credentials at 169.254.169.254.
-    rtentry route = {};
-    auto address = [](sockaddr& to, const char* text) {
-      auto& in = reinterpret_cast<sockaddr_in&>(to);
-      in.sin_family = AF_INET;
-      inet_pton(AF_INET, text, &in.sin_addr);
-    };
-    address(route.rt_dst, "169.254.0.0");
-    address(route.rt_genmask, "255.255.0.0");
-    route.rt_flags = RTF_UP | RTF_REJECT;
-    if (ioctl(fd, SIOCADDRT, &route) < 0) failStep("close the way to link-local addresses");
-  }
   close(fd);
+  // Without internet there is nothing but lo.
+  if (network.internet) filterPackets(network);
 }
 
 void limitProcesses(const LaunchSpec& spec) {
@@ -210,7 +199,7 @@ struct Descriptors {
   enterRoot(spec);
 
   if (sethostname(spec.id.begin(), spec.id.size()) < 0) failStep("set host name");
-  setUpNetwork(spec.internet);
+  setUpNetwork(spec.network);
   limitProcesses(spec);
   if (setsid() < 0) failStep("setsid");
 
@@ -218,7 +207,6 @@ struct Descriptors {
   int* all[] = {&fds.http, &fds.control, &fds.lock, &fds.status, &fds.log, &fds.log2,
                 &fds.memory, &fds.network, &fds.image};
   for (int* fd : all) {
-    if (*fd < 0) continue;
     *fd = fcntl(*fd, F_DUPFD_CLOEXEC, 20);
     if (*fd < 0) failStep("move a descriptor");
   }
@@ -229,12 +217,11 @@ struct Descriptors {
   moveFd(fds.log, FD_LOG);
   moveFd(fds.log2, FD_LOG_2);
   moveFd(fds.memory, FD_MEMORY);
-  if (fds.network >= 0) moveFd(fds.network, FD_NETWORK);
+  moveFd(fds.network, FD_NETWORK);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0) failStep("open /dev/null");
   for (int fd = 0; fd <= 2; fd++) moveFd(null, fd);
-  uint first = fds.network >= 0 ? FD_NETWORK + 1 : FD_NETWORK;
-  if (syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC) < 0) failStep("close_range");
+  if (syscall(SYS_close_range, FD_NETWORK + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0) failStep("close_range");
 
   const char* step = harden();
   if (step != nullptr) failStep(step);
@@ -245,61 +232,6 @@ struct Descriptors {
   char* environment[] = {nullptr};
   syscall(SYS_execveat, fds.image, "", arguments, environment, AT_EMPTY_PATH);
   failStep("start the daemon (is vm.memfd_noexec=2 set?)");
-}
-
-struct Network {
-  pid_t helper = -1;
-  int ready = -1;
-};
-
-// slirp4netns for the box's network namespace. It works while the box's mounts are made: see waitForNetwork().
-Network startNetwork(pid_t box, int exitFd) {
-  int ready[2];
-  if (pipe2(ready, O_CLOEXEC) < 0) failStep("pipe");
-  bool root = geteuid() == 0;
-  auto readyArgument = kj::str("--ready-fd=", ready[1]);
-  auto exitArgument = kj::str("--exit-fd=", exitFd);
-  auto userns = kj::str("--userns-path=/proc/", box, "/ns/user");
-  auto pid = kj::str(box);
-  kj::Vector<const char*> arguments;
-  // --disable-host-loopback: without it 10.0.2.2 is the host's 127.0.0.1.
-  for (const char* argument :
-       {"slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox",
-        "--enable-seccomp"}) {
-    arguments.add(argument);
-  }
-  arguments.add(readyArgument.cStr());
-  arguments.add(exitArgument.cStr());
-  if (!root) arguments.add(userns.cStr());
-  arguments.add(pid.cStr());
-  arguments.add("tap0");
-  arguments.add(nullptr);
-
-  pid_t child = fork();
-  if (child < 0) failStep("fork for slirp4netns");
-  if (child == 0) {
-    fcntl(ready[1], F_SETFD, 0);
-    fcntl(exitFd, F_SETFD, 0);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; fd <= 2; fd++) dup2(null, fd);
-    setsid();
-    execvp("slirp4netns", const_cast<char**>(arguments.begin()));
-    _exit(127);
-  }
-  close(ready[1]);
-  return Network{child, ready[0]};
-}
-
-// The first command must find the network up.
-void waitForNetwork(const Network& network) {
-  pollfd wait = {network.ready, POLLIN, 0};
-  char byte;
-  bool up = poll(&wait, 1, READY_TIMEOUT_MS) > 0 && read(network.ready, &byte, 1) == 1;
-  if (!up) {
-    kill(network.helper, SIGKILL);
-    errno = ETIMEDOUT;
-    failStep("slirp4netns did not bring the network up");
-  }
 }
 
 void sendResult(int fd, kj::StringPtr text, int attached) {
@@ -358,9 +290,10 @@ int launch(const LaunchSpec& spec, kj::String& report) {
   fds.image = open("/proc/self/exe", O_PATH | O_CLOEXEC);
   if (fds.image < 0) failStep("open the daemon's image");
 
-  int go[2], status[2], networkExit[2] = {-1, -1};
-  if (pipe2(go, O_CLOEXEC) < 0 || pipe2(status, O_CLOEXEC) < 0) failStep("pipe");
-  if (spec.internet && pipe2(networkExit, O_CLOEXEC) < 0) failStep("pipe");
+  int go[2], status[2], networkExit[2];
+  for (int* pipe : {go, status, networkExit}) {
+    if (pipe2(pipe, O_CLOEXEC) < 0) failStep("pipe");
+  }
   fds.go = go[0];
   fds.status = status[1];
   fds.network = networkExit[1];
@@ -404,7 +337,7 @@ int launch(const LaunchSpec& spec, kj::String& report) {
   close(fds.log2);
   close(fds.go);
   close(fds.status);
-  if (networkExit[1] >= 0) close(networkExit[1]);
+  close(networkExit[1]);
 
   setpriority(PRIO_PROCESS, child, DAEMON_NICE);  // a plain user may not, and goes without
 
@@ -412,8 +345,8 @@ int launch(const LaunchSpec& spec, kj::String& report) {
   try {
     cgroups.startMoving(child);
     mapIds(spec, child);
-    Network network;
-    if (spec.internet) network = startNetwork(child, networkExit[0]);
+    Slirp slirp;
+    if (spec.network.internet) slirp = startSlirp(child, networkExit[0]);
     if (spec.range) {
       int userNamespace = open(kj::str("/proc/", child, "/ns/user").cStr(), O_RDONLY | O_CLOEXEC);
       if (userNamespace < 0) failStep("open the user namespace");
@@ -425,7 +358,7 @@ int launch(const LaunchSpec& spec, kj::String& report) {
       failStep("find the pid namespace");
     }
     if (write(go[1], "g", 1) != 1) failStep("go");
-    if (spec.internet) waitForNetwork(network);
+    if (spec.network.internet) waitForSlirp(slirp);
 
     // "ready", or the child's own failure.
     char text[1024];

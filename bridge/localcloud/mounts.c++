@@ -224,8 +224,8 @@ void prepareFiles(const LaunchSpec& spec) {
   }
   writeFile(spec, "upper/etc/hostname", kj::str(spec.id, '\n'));
   writeFile(spec, "upper/etc/hosts", hosts(spec));
-  // slirp4netns answers names at this address.
-  writeFile(spec, "upper/etc/resolv.conf", spec.internet ? "nameserver 10.0.2.3\n" : "");
+  // slirp4netns answers names at this address. Without a network, too: it may come later, and asking fails at once until then.
+  writeFile(spec, "upper/etc/resolv.conf", "nameserver 10.0.2.3\n");
   writeUnlessBelow(spec, "etc/passwd", systemEntries("/etc/passwd", false));
   writeUnlessBelow(spec, "etc/group", systemEntries("/etc/group", false));
   writeUnlessBelow(spec, "etc/shadow", systemEntries("/etc/passwd", true), 0640);

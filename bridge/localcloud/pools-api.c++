@@ -80,7 +80,14 @@ kj::Promise<void> PoolsApi::serve(ApiCall call) {
 kj::Promise<kj::OneOf<PoolRecord, Refusal>> PoolsApi::readPool(ApiCall& call) {
   auto read = co_await call.readBody(registry.getTimer());
   KJ_IF_MAYBE(refusal, read.tryGet<Refusal>()) co_return kj::OneOf<PoolRecord, Refusal>(kj::mv(*refusal));
-  co_return parsePool(read.get<kj::Array<kj::byte>>().asChars(), call.ns);
+  auto parsed = parsePool(read.get<kj::Array<kj::byte>>().asChars(), call.ns);
+  KJ_IF_MAYBE(pool, parsed.tryGet<PoolRecord>()) {
+    auto& network = pool->configuration.network;
+    if (network.hasLists()) {
+      KJ_IF_MAYBE(refusal, registry.refuseNetwork(network)) co_return kj::OneOf<PoolRecord, Refusal>(kj::mv(*refusal));
+    }
+  }
+  co_return kj::mv(parsed);
 }
 
 kj::Promise<void> PoolsApi::create(ApiCall call) {

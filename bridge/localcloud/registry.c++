@@ -468,11 +468,21 @@ kj::Promise<void> Registry::adopt() {
     tasks.add(discard(kj::mv(*entry.value)));
   }
   forgetOldest();
+  tasks.add(restoreNetworks());
   std::set<std::string> damaged;
   for (auto& id: loaded.damaged) damaged.insert(id.cStr());
   logs.removeAllBut([&](kj::StringPtr id) {
     return sandboxes.find(id) != nullptr || damaged.count(id.cStr()) > 0;
   });
+}
+
+// One after the other: each is a process of its own for some milliseconds.
+kj::Promise<void> Registry::restoreNetworks() {
+  kj::Vector<kj::Own<Sandbox>> running;
+  for (auto& entry: sandboxes) {
+    if (entry.value->box != nullptr) running.add(kj::addRef(*entry.value));
+  }
+  for (auto& sandbox: running) co_await sandbox->restoreNetwork();
 }
 
 void Registry::adoptOne(SandboxRecord record, kj::Maybe<AdoptedBox&> adopted) {

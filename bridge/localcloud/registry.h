@@ -51,6 +51,9 @@ class Sandbox final : public kj::Refcounted {
   void change(kj::Maybe<kj::String> name, const PublicAccessChange& access);
   // Enforced and saved when it resolves to none. Else nothing has changed, and it is told why.
   kj::Promise<kj::Maybe<Refusal>> setNetwork(NetworkPolicy policy);
+  // Enforces once more what the record says, on the box that runs: a server that died while it changed the policy may have left
+  // another one in force. Never rejects.
+  kj::Promise<void> restoreNetwork();
   // Makes a warm container of a pool the sandbox of a client. As change(); power failure may take it back.
   void claim();
 
@@ -88,6 +91,7 @@ class Sandbox final : public kj::Refcounted {
   kj::Promise<void> endAndRemove();
   kj::Promise<void> watchIdle();
   kj::Promise<kj::Maybe<Refusal>> enforce(NetworkPolicy policy);
+  kj::Promise<void> enforceAgain();
   kj::Promise<void> handleLost(kj::Own<Sandbox> self);
 
   void begin(kj::Promise<void> promise);
@@ -132,6 +136,8 @@ class Registry final : private kj::TaskSet::ErrorHandler {
   kj::Maybe<kj::Own<Sandbox>> findAnywhere(kj::StringPtr idOrName);
 
   bool isFull() const;
+  // Whether this machine can enforce the policy of a new sandbox or a pool.
+  kj::Maybe<Refusal> refuseNetwork(const NetworkPolicy& policy);
   // Saved and starting when it returns; throws when it cannot be saved.
   kj::Own<Sandbox> create(SandboxRecord record);
 
@@ -159,6 +165,7 @@ class Registry final : private kj::TaskSet::ErrorHandler {
   Sandbox& insert(SandboxRecord record);
   void adoptOne(SandboxRecord record, kj::Maybe<AdoptedBox&> adopted);
   kj::Promise<void> discard(AdoptedBox box);
+  kj::Promise<void> restoreNetworks();
   void gone(Sandbox& sandbox);
   void forget(kj::StringPtr id);
   void forgetOldest();

@@ -24,6 +24,12 @@ void Sandbox::change(kj::Maybe<kj::String> name, const PublicAccessChange& chang
   if (closes) ingress.cancel("ports of the sandbox are no longer exposed");
 }
 
+kj::Maybe<Refusal> Registry::refuseNetwork(const NetworkPolicy& policy) {
+  return boxes.whyNotEnforced(policy).map([](kj::String&& why) {
+    return Refusal{501, "NETWORK_POLICY_NOT_ENFORCED"_kj, kj::str("the network policy cannot be enforced: ", why)};
+  });
+}
+
 kj::Promise<kj::Maybe<Refusal>> Sandbox::setNetwork(NetworkPolicy policy) {
   // One after the other, so that the last one asked for stays; and to its end, whether or not the asker waits for it: the record
   // must say what is enforced.
@@ -38,11 +44,33 @@ kj::Promise<kj::Maybe<Refusal>> Sandbox::setNetwork(NetworkPolicy policy) {
   return kj::mv(paf.promise);
 }
 
-kj::Promise<kj::Maybe<Refusal>> Sandbox::enforce(NetworkPolicy policy) {
+kj::Promise<void> Sandbox::restoreNetwork() {
+  networkChange = networkChange.addBranch().then([this]() { return enforceAgain(); }).fork();
+  return networkChange.addBranch().attach(kj::addRef(*this));
+}
+
+kj::Promise<void> Sandbox::enforceAgain() {
   co_await settled();
+  if (info.status == Status::TERMINATED || registry.refuseNetwork(info.network) != nullptr) co_return;
   kj::Maybe<kj::Exception> failure;
   KJ_IF_MAYBE(b, box) {
-    co_await (*b)->setNetwork(policy.clone()).catch_([&](kj::Exception&& e) { failure = kj::mv(e); });
+    co_await kj::evalNow([&]() { return (*b)->setNetwork(info.network.clone()); })
+        .catch_([&](kj::Exception&& e) { failure = kj::mv(e); });
+  }
+  KJ_IF_MAYBE(e, failure) {
+    logError("the network policy of sandbox ", info.id, " could not be enforced once more: ", textOf(*e));
+  }
+}
+
+kj::Promise<kj::Maybe<Refusal>> Sandbox::enforce(NetworkPolicy policy) {
+  co_await settled();
+  if (info.status != Status::TERMINATED) {
+    // Also where nothing runs that it could be refused by now: the next start would not enforce it.
+    KJ_IF_MAYBE(refusal, registry.refuseNetwork(policy)) co_return kj::mv(*refusal);
+  }
+  kj::Maybe<kj::Exception> failure;
+  KJ_IF_MAYBE(b, box) {
+    co_await kj::evalNow([&]() { return (*b)->setNetwork(policy.clone()); }).catch_([&](kj::Exception&& e) { failure = kj::mv(e); });
   }
   if (info.status == Status::TERMINATED) {
     co_return kj::Maybe<Refusal>(

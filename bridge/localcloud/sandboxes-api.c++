@@ -90,6 +90,12 @@ kj::Promise<void> SandboxesApi::create(ApiCall call) {
     co_return;
   }
   auto& record = parsed.get<SandboxRecord>();
+  if (record.network.hasLists()) {
+    KJ_IF_MAYBE(refusal, registry.refuseNetwork(record.network)) {
+      co_await call.refuse(kj::mv(*refusal));
+      co_return;
+    }
+  }
   if (record.snapshotId.size() > 0) {
     KJ_IF_MAYBE(refusal, snapshots.restore(record)) {
       co_await call.refuse(kj::mv(*refusal));

@@ -48,7 +48,7 @@ kj::Promise<void> Trash::sweepAll() {
     kj::Vector<kj::String> arguments;
     arguments.add(kj::str("sweep"));
     arguments.add(kj::str(dir));
-    bool done = co_await collectWhenEnded(io.unixEventPort, spawnBoxImage(image, arguments, -1));
+    bool done = co_await collectWhenEnded(io.unixEventPort, spawnBoxImage(image, arguments));
     if (!done) logWarning("removed files are left in ", dir);
   }
 }

@@ -21,7 +21,6 @@ constexpr uint32_t MAX_TIMEOUT_SECS = 86400;
 constexpr kj::StringPtr DEFAULT_IMAGE = "tensorlake/ubuntu-minimal"_kj;
 constexpr kj::StringPtr IMAGE_PREFIX = "tensorlake/"_kj;
 constexpr size_t MAX_ENTRYPOINT_PARTS = 1000;
-constexpr kj::StringPtr ADDRESS_LISTS = "lists of allowed and denied addresses (network.allow_out, deny_out)"_kj;
 // Sandboxes do not know who asks; a hint only has to be there for clients to pass it on.
 constexpr kj::StringPtr ROUTING_HINT = "local"_kj;
 
@@ -92,7 +91,7 @@ kj::Maybe<Refusal> readNetwork(const JsonValue& json, SandboxRecord& record) {
     auto policy = parseNetworkPolicy(*network);
     KJ_IF_MAYBE(r, policy.tryGet<Refusal>()) return kj::mv(*r);
     record.network = kj::mv(policy.get<NetworkPolicy>());
-    if (record.network.hasLists()) return notHere(ADDRESS_LISTS);
+    return refuseNetworkPolicy(record.network);
   }
   return nullptr;
 }
@@ -262,8 +261,7 @@ kj::OneOf<SandboxUpdate, Refusal> parseUpdate(kj::ArrayPtr<const char> body) {
     auto policy = network->value.IsNull() ? kj::OneOf<NetworkPolicy, Refusal>(NetworkPolicy{})
                                           : parseNetworkPolicy(network->value);
     KJ_IF_MAYBE(r, policy.tryGet<Refusal>()) return kj::mv(*r);
-    // Also where nothing runs that they could be refused by now: the next start would not enforce them.
-    if (policy.get<NetworkPolicy>().hasLists()) return notHere(ADDRESS_LISTS);
+    KJ_IF_MAYBE(r, refuseNetworkPolicy(policy.get<NetworkPolicy>())) return kj::mv(*r);
     update.network = kj::mv(policy.get<NetworkPolicy>());
   }
   return kj::mv(update);

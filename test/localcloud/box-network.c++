@@ -6,16 +6,13 @@
 #include <sys/socket.h>
 
 #include "box-support.h"
+#include "own-internet.h"
 
 using namespace sandbridge;
 using namespace sandbridge::localcloud;
 using namespace sandbridge::localcloud::test;
 
 namespace {
-
-bool canHaveNetwork() {
-  return access("/dev/net/tun", R_OK | W_OK) == 0 && system("command -v slirp4netns >/dev/null") == 0;
-}
 
 // A server of the host that only the host's loopback may reach.
 struct HostServer {

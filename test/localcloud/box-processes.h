@@ -42,22 +42,18 @@ inline void inKilledServer(kj::StringPtr folder,
   KJ_REQUIRE(n == 1, "the server failed");
 }
 
-// Runs `body` as uid 65534 in a child process; returns what it reports: empty if all is well.
-inline kj::String asPlainUser(kj::FunctionParam<kj::String()> body) {
+// Runs `body` in a child process; returns what it reports: empty if all is well.
+inline kj::String inChild(kj::FunctionParam<kj::String()> body) {
   int pipes[2];
   KJ_SYSCALL(pipe(pipes));
   pid_t child = fork();
   KJ_REQUIRE(child >= 0);
   if (child == 0) {
-    kj::String report = kj::str("could not become a plain user");
-    if (geteuid() != 0 ||
-        (setgroups(0, nullptr) == 0 && setresgid(65534, 65534, 65534) == 0 &&
-         setresuid(65534, 65534, 65534) == 0)) {
-      try {
-        report = body();
-      } catch (kj::Exception& e) {
-        report = kj::str(e.getDescription());
-      }
+    kj::String report;
+    try {
+      report = body();
+    } catch (kj::Exception& e) {
+      report = kj::str(e.getDescription());
     }
     if (write(pipes[1], report.begin(), report.size()) < 0) _exit(1);
     _exit(0);
@@ -69,6 +65,15 @@ inline kj::String asPlainUser(kj::FunctionParam<kj::String()> body) {
   waitpid(child, &status, 0);
   KJ_REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child process crashed", status);
   return report;
+}
+
+// The same as uid 65534.
+inline kj::String asPlainUser(kj::FunctionParam<kj::String()> body) {
+  return inChild([&]() {
+    bool isPlain = geteuid() != 0 || (setgroups(0, nullptr) == 0 && setresgid(65534, 65534, 65534) == 0 &&
+                                      setresuid(65534, 65534, 65534) == 0);
+    return isPlain ? body() : kj::str("could not become a plain user");
+  });
 }
 
 }  // namespace sandbridge::localcloud::test

@@ -110,6 +110,10 @@ class FakeBoxes final : public Boxes, private kj::TaskSet::ErrorHandler {
     inside.network = kj::mv(spec.network);
     return kj::Own<Box>(kj::heap<FakeBox>(io, machine, tasks, spec.id.cStr()));
   }
+  kj::Maybe<kj::String> whyNotEnforced(const NetworkPolicy& policy) override {
+    if (!machine.refuseNetwork) return nullptr;
+    return kj::str("there is no packet filter");
+  }
   kj::Promise<kj::Array<AdoptedBox>> adopt() override {
     kj::Vector<AdoptedBox> result;
     for (auto& entry: machine.boxes) {

@@ -1,5 +1,5 @@
-// The executable that is embedded in the bridge: the launcher of boxes, the helper that copies their files, and the daemon
-// inside each.
+// The executable that is embedded in the bridge: the launcher of boxes, the helpers that copy their files and change their
+// network, and the daemon inside each.
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -30,6 +30,10 @@ int main(int argc, char** argv) {
     }
     if (mode == "launch" && argc > 3) {
       return launchMain(atoi(argv[2]), LaunchSpec::fromArguments(kj::arrayPtr(argv + 3, argc - 3)));
+    }
+    if (mode == "network" && argc > 4) {
+      auto spec = NetworkSpec::fromArguments(kj::arrayPtr(argv + 4, argc - 4));
+      return networkMain(atoi(argv[2]), atoi(argv[3]), kj::mv(spec));
     }
     if (mode == "sweep" && argc == 3) return sweepMain(argv[2]);
     if (mode == "snapshot" && argc > 3) {
