@@ -64,7 +64,8 @@ class OwnInternet {
   }
 };
 
-// Listens on every address of this process' network unless one is named; connections wait to be accepted.
+// Listens on every address of this process' network unless one is named; connections wait to be accepted, and
+// who waits for a datagram does so for ten seconds.
 class Listener {
  public:
   explicit Listener(int type = SOCK_STREAM, uint16_t wanted = 0, kj::StringPtr host = "0.0.0.0") {
@@ -79,6 +80,9 @@ class Listener {
     KJ_SYSCALL(bind(fd, reinterpret_cast<sockaddr*>(&address), size));
     if (type == SOCK_STREAM) {
       KJ_SYSCALL(listen(fd, 64));
+    } else {
+      timeval patience = {10, 0};
+      KJ_SYSCALL(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
     }
     KJ_SYSCALL(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size));
     port = ntohs(address.sin_port);
