@@ -164,8 +164,11 @@ TEST_CASE("a terminal shows nothing to a client before it is ready, then all, an
 
 TEST_CASE("the last 1 MiB of what a terminal showed is kept for new clients") {
   Daemon d;
-  auto session = startShell(d, "stty -opost; seq 300000; echo done; read line");
+  // Not before the client is ready: it would not wait for one that shows more than is kept.
+  auto session = startShell(d, "stty -opost -echo; echo begin; read line; seq 300000; echo done; read line");
   Client client(d, session);
+  client.expect("begin");
+  client.type("\n");
   client.expect("done");
   CHECK(client.shown.size() > (1 << 20));
   Client late(d, session);
