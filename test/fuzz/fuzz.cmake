@@ -11,7 +11,8 @@ file(GLOB fuzz_subjects CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/bridge/sandbox/command-*.c++
   ${localcloud}/record-files.c++ ${localcloud}/*-record.c++ ${localcloud}/*-format.c++ ${localcloud}/*-policy.c++
   ${localcloud}/*-access.c++ ${localcloud}/address-*.c++ ${localcloud}/http-reply.c++ ${localcloud}/query.c++ ${localcloud}/hardening.c++
-  ${localcloud}/daemon/output-log.c++ ${localcloud}/daemon/requests.c++ ${localcloud}/daemon/spawn.c++)
+  ${localcloud}/daemon/output-log.c++ ${localcloud}/daemon/requests.c++ ${localcloud}/daemon/spawn.c++
+  ${localcloud}/daemon/units.c++)
 # fuzz.c++ has a quiet log of its own.
 list(FILTER fuzz_subjects EXCLUDE REGEX "/base/log[^/]*\\.c\\+\\+$")
 add_library(sandbridge-fuzz STATIC EXCLUDE_FROM_ALL ${fuzz_subjects} ${CMAKE_SOURCE_DIR}/test/fuzz/fuzz.c++)
