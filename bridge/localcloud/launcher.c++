@@ -358,7 +358,6 @@ int launch(const LaunchSpec& spec, kj::String& report) {
       failStep("find the pid namespace");
     }
     if (write(go[1], "g", 1) != 1) failStep("go");
-    if (spec.network.internet) waitForSlirp(slirp);
 
     // "ready", or the child's own failure.
     char text[1024];
@@ -377,6 +376,8 @@ int launch(const LaunchSpec& spec, kj::String& report) {
     if (kj::StringPtr(text, size) != "ready"_kj) {
       throw LaunchFailure{size == 0 ? kj::str("the daemon ended at its start") : kj::str(text), 0};
     }
+    // Not earlier: slirp4netns fails, too, when the child has, and the child knows why.
+    if (spec.network.internet) waitForSlirp(slirp);
     cgroups.waitUntilMoved();
     report = kj::str("ok {\"pidNamespace\":", pidNamespace.st_ino, ",\"pid\":", child,
                      ",\"systemWritable\":", writable ? "true" : "false", "}");
