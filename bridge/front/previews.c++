@@ -3,7 +3,7 @@
 #include "base/coroutine.h"
 #include "base/error.h"
 #include "base/ids.h"
-#include "front/proxy-headers.h"
+#include "net/proxy-headers.h"
 #include "net/http-server.h"
 #include "net/websocket-relay.h"
 

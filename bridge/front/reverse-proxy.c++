@@ -1,7 +1,7 @@
 #include "base/coroutine.h"
 #include "base/error.h"
 #include "front/front.h"
-#include "front/proxy-headers.h"
+#include "net/proxy-headers.h"
 #include "front/redaction.h"
 #include "front/request-policy.h"
 #include "net/http-server.h"

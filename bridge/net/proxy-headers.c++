@@ -1,4 +1,4 @@
-#include "front/proxy-headers.h"
+#include "net/proxy-headers.h"
 
 #include <strings.h>
 
@@ -13,7 +13,7 @@ bool isOneOf(kj::StringPtr name, std::initializer_list<const char*> names) {
 
 bool isHopByHop(kj::StringPtr name) {
   return isOneOf(name, {"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-                        "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+                        "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Expect",
                         "Content-Length", "Sec-WebSocket-Key", "Sec-WebSocket-Version",
                         "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions"});
 }

@@ -10,7 +10,7 @@ namespace sandbridge {
 // Whether `name` is one of these, whatever their case.
 bool isOneOf(kj::StringPtr name, std::initializer_list<const char*> names);
 
-// Those that concern one connection, not the message. KJ writes its own.
+// Those that concern one connection, not the message: KJ writes its own, and nobody could answer an Expect in the middle.
 bool isHopByHop(kj::StringPtr name);
 
 // Whether the Connection header names it as one of those.
