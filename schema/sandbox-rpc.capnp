@@ -170,6 +170,12 @@ interface ToolUi {
   output @1 (text :Data) -> stream;
   # What the running command has printed since the last call: any bytes, at most 64 KiB.
 
+  awaitStop @2 () -> ();
+  # Returns when the person wants the running command to end, and waits until then. `bash` calls it once its command has
+  # run for a moment, and gives the call up when the command has ended. After it has returned, the command's process group
+  # gets SIGTERM and 3 s later SIGKILL, and the result has all that it printed until its end, as OpenCode 1.18.33 does it.
+  # A client that throws here can still cancel `Tools.call`, and then gets no result.
+
   struct Question {
     permission @0 :Text;         # "read", "edit", "glob", "grep", "bash", "external_directory", "preview_url"
     patterns @1 :List(Text);

@@ -35,6 +35,12 @@ class RemoteUi final : public ToolUi {
     return window.add(request.send().ignoreResult(), bytes.size());
   }
 
+  kj::Promise<void> awaitStop() override {
+    // A client that cannot say it can still cancel.
+    return client.awaitStopRequest().send().ignoreResult().catch_(
+        [](kj::Exception&&) -> kj::Promise<void> { return kj::NEVER_DONE; });
+  }
+
   kj::StringPtr conversation() override { return sessionId; }
 
   kj::Promise<void> drain() { return window.drain(); }

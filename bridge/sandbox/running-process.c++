@@ -54,6 +54,11 @@ class SandboxProcess final : public WorkspaceProcess {
                                         signalRequest(group, number)));
   }
 
+  kj::Promise<void> terminate() override {
+    if (ended) return kj::READY_NOW;
+    return access.cuts().wrap(end());
+  }
+
   kj::Promise<void> writeStdin(kj::ArrayPtr<const kj::byte> bytes) override {
     requireStdin();
     if (ended)

@@ -22,6 +22,9 @@ constexpr size_t COPY_LINES = OUTPUT_LINES - 1, COPY_BYTES = OUTPUT_BYTES / 3;
 constexpr auto TIMEOUT_SLACK = 100 * kj::MILLISECONDS;
 constexpr auto DEATH_GRACE = 15 * kj::SECONDS;
 
+// Most commands end sooner, and need not pay for the question whether they shall.
+constexpr auto STOPPABLE_AFTER = 50 * kj::MILLISECONDS;
+
 // Sends what a command prints to the person behind the call, one chunk at a time. A slow one misses
 // the older part of what came meanwhile, as only the end is ever shown; the command does not wait
 // for it.
@@ -89,21 +92,63 @@ kj::String preview(TextView output, bool whole) {
 }
 
 struct Ending {
-  kj::Maybe<unsigned> exitCode;  // null: timeout
+  kj::Maybe<unsigned> exitCode;  // null: it was ended
+  kj::String note;               // why, for the model
 };
 
+kj::String shellNote(kj::StringPtr text) {
+  return kj::str("\n\n<shell_metadata>\n", text, "\n</shell_metadata>");
+}
+
+kj::String timeoutNote(uint64_t timeoutMs) {
+  return shellNote(kj::str(
+      "shell tool terminated command after exceeding timeout ", timeoutMs,
+      " ms. If this command is expected to take longer and is not waiting for interactive input, "
+      "retry with a larger timeout value in milliseconds."));
+}
+
+// The command as it runs, until it has ended or was ended: by its time or by the person.
+kj::Promise<Ending> runToEnd(ToolContext& context, WorkspaceCommand command,
+                             OutputReceiver& output, uint64_t timeoutMs, ToolUi& ui) {
+  // Beyond some years the sum of durations would overflow.
+  auto timeout = std::min<uint64_t>(timeoutMs, uint64_t(1) << 40) * kj::MILLISECONDS + TIMEOUT_SLACK;
+  command.timeout = timeout;
+  auto stop = context.timer.afterDelay(STOPPABLE_AFTER).then([&]() { return ui.awaitStop(); }).fork();
+  auto stopped = []() { return Ending{nullptr, shellNote("User aborted the command")}; };
+
+  kj::Maybe<kj::Own<WorkspaceProcess>> starting =
+      co_await context.workspace.start(kj::mv(command), output)
+          .then([](kj::Own<WorkspaceProcess>&& p) { return kj::Maybe<kj::Own<WorkspaceProcess>>(kj::mv(p)); })
+          .exclusiveJoin(stop.addBranch().then(
+              []() { return kj::Maybe<kj::Own<WorkspaceProcess>>(nullptr); }));
+  kj::Own<WorkspaceProcess> process;
+  KJ_IF_MAYBE (p, starting) {
+    process = kj::mv(*p);
+  } else {
+    co_return stopped();
+  }
+
+  bool stopping = false;
+  auto givenUp = [&]() { return context.timer.afterDelay(DEATH_GRACE); };
+  auto overdue = context.timer.afterDelay(timeout).then(givenUp);
+  auto killed = stop.addBranch().then([&]() {
+    stopping = true;
+    return process->terminate();
+  }).then(givenUp);
+  auto late = overdue.exclusiveJoin(kj::mv(killed)).then([]() {
+    return ExitStatus{ExitStatus::TIMED_OUT, 0};
+  });
+  auto status = co_await process->wait().exclusiveJoin(kj::mv(late));
+  if (stopping) co_return stopped();
+  if (status.kind == ExitStatus::TIMED_OUT) co_return Ending{nullptr, timeoutNote(timeoutMs)};
+  co_return Ending{status.shellCode(), kj::str()};
+}
+
 ToolResult makeResult(kj::StringPtr command, Collector& collector, Ending ending,
-                      uint64_t timeoutMs, kj::StringPtr file, kj::StringPtr notice) {
+                      kj::StringPtr file, kj::StringPtr notice) {
   bool saved = !collector.tail.removeSuffix(view(notice));
   auto text = collector.tail.text();
   bool whole = collector.tail.isWhole();
-  kj::String notes = kj::str();
-  if (ending.exitCode == nullptr) {
-    notes = kj::str(
-        "\n\n<shell_metadata>\nshell tool terminated command after exceeding timeout ", timeoutMs,
-        " ms. If this command is expected to take longer and is not waiting for interactive input, "
-        "retry with a larger timeout value in milliseconds.\n</shell_metadata>");
-  }
   bool cut = !whole || size_t(std::count(text.begin(), text.end(), '\n')) + 1 > OUTPUT_LINES ||
              utf8Size(text) > OUTPUT_BYTES;
   auto body = text;
@@ -120,7 +165,7 @@ ToolResult makeResult(kj::StringPtr command, Collector& collector, Ending ending
 
   ToolResult result;
   result.title = validUtf8(command.asBytes());
-  result.output = kj::str(header, body.empty() ? kj::str("(no output)") : encodeUtf8(body), notes);
+  result.output = kj::str(header, body.empty() ? kj::str("(no output)") : encodeUtf8(body), ending.note);
   auto shown = preview(text, whole);
   if (text.empty()) shown = preview(decodeUtf8(result.output), true);
   JsonWriter metadata;
@@ -144,9 +189,6 @@ kj::Promise<ToolResult> runBash(ToolContext& context, Arguments arguments, ToolU
     auto command = arguments.word("command", COMMAND_BYTES);
     auto workdir = resolvePath(context.root, arguments.word("workdir", PATH_BYTES));
     uint64_t timeoutMs = arguments.number("timeout", DEFAULT_TIMEOUT_MS);
-    // Beyond some years the sum of durations would overflow.
-    auto timeout =
-        std::min<uint64_t>(timeoutMs, uint64_t(1) << 40) * kj::MILLISECONDS + TIMEOUT_SLACK;
     if (command.empty()) throw Refusal{kj::str("The argument 'file' cannot be empty. Received ''")};
 
     auto id = randomToken();
@@ -159,26 +201,18 @@ kj::Promise<ToolResult> runBash(ToolContext& context, Arguments arguments, ToolU
     start.copy = OutputCopy{kj::str(file), COPY_LINES, COPY_BYTES, MAX_COPY, kj::str(notice)};
     start.workdir = toKj(workdir);
     start.environment = kj::arr(EnvironmentVariable{kj::str("OPENCODE"), kj::str("1")});
-    start.timeout = timeout;
     start.mergeStderr = true;
 
     // Whatever the command does to the files, also while a person answers to another call.
     KJ_DEFER(context.files.forgetAll());
     Collector collector(ui);
     Ending ending;
-    kj::Own<WorkspaceProcess> process;
     kj::Maybe<kj::Exception> failure;
     try {
-      process = co_await context.workspace.start(kj::mv(start), collector);
-      auto late = context.timer.afterDelay(timeout + DEATH_GRACE).then([]() {
-        return ExitStatus{ExitStatus::TIMED_OUT, 0};
-      });
-      auto status = co_await process->wait().exclusiveJoin(kj::mv(late));
-      if (status.kind != ExitStatus::TIMED_OUT) ending.exitCode = status.shellCode();
+      ending = co_await runToEnd(context, kj::mv(start), collector, timeoutMs, ui);
     } catch (kj::Exception& e) {
       failure = kj::mv(e);
     }
-    process = nullptr;
     KJ_IF_MAYBE (e, failure) {
       if (isInfrastructure(*e)) kj::throwFatalException(kj::mv(*e));
       switch (kindOf(*e)) {
@@ -193,7 +227,7 @@ kj::Promise<ToolResult> runBash(ToolContext& context, Arguments arguments, ToolU
     // The last of the live output may need a moment; somebody who does not take it must not hold up
     // the result.
     co_await collector.live.finish().exclusiveJoin(context.timer.afterDelay(2 * kj::SECONDS));
-    co_return makeResult(toKj(command), collector, ending, timeoutMs, file, notice);
+    co_return makeResult(toKj(command), collector, kj::mv(ending), file, notice);
   } catch (Refusal& refusal) {
     co_return failedResult(kj::mv(refusal.text));
   }

@@ -36,6 +36,9 @@ class ToolUi {
   // What a running command has printed since the last call, at most 64 KiB.
   virtual kj::Promise<void> output(kj::ArrayPtr<const kj::byte> bytes) = 0;
 
+  // Resolves when the person wants the running command to end, else never.
+  virtual kj::Promise<void> awaitStop() { return kj::NEVER_DONE; }
+
   // Which of the session's conversations the call belongs to: what one has been told, another, a
   // sub-agent's, has not.
   virtual kj::StringPtr conversation() { return ""; }

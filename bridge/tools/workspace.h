@@ -67,6 +67,8 @@ class WorkspaceProcess {
   // it waiting, as in OpenCode). Call once.
   virtual kj::Promise<ExitStatus> wait() = 0;
   virtual kj::Promise<void> signal(int number) = 0;
+  // Ends the process group: SIGTERM, and SIGKILL to what is left after 3 s. What is printed meanwhile still comes.
+  virtual kj::Promise<void> terminate() = 0;
   virtual kj::Promise<void> writeStdin(kj::ArrayPtr<const kj::byte> bytes) = 0;
   virtual kj::Promise<void> closeStdin() = 0;
 };

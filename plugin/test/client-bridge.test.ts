@@ -165,6 +165,20 @@ describe("tools", () => {
     assert.equal(bash.metadata["exit"], 2);
   });
 
+  test("that run a command keep what it prints while it is stopped", async () => {
+    const stop = new AbortController();
+    const bash = await session.tools.call("bash", { command: "trap 'echo bye; exit' TERM; echo up; sleep 1000 & wait" }, {
+      stop: stop.signal,
+      onOutput: () => stop.abort(),
+    });
+    assert.match(bash.output, /^up\nbye\n\n\n<shell_metadata>\nUser aborted the command/);
+    assert.equal(bash.metadata["exit"], null);
+    // What comes too late to be sent is an ordinary cancellation.
+    const late = failure(session.tools.call("bash", { command: "touch too-late" }, { stop: AbortSignal.abort("late") }));
+    assert.equal(await late, "late");
+    assert.equal(await kind(session.files.read("too-late")), "notFound");
+  });
+
   test("that fail are results", async () => {
     const missing = await session.tools.call("read", { filePath: "/workspace/missing.txt" });
     assert.equal(missing.failed, true);

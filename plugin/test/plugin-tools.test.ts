@@ -129,7 +129,19 @@ test("an OpenCode whose ctx.metadata works is used as documented", async () => {
   assert.deepEqual([shown, patches], [[{ output: "x" }], []]);
 });
 
-test("an aborted command keeps what it printed, with OpenCode's note", async () => {
+test("an aborted command is stopped, and its result is the bridge's", async () => {
+  const stop = new AbortController();
+  const calling = context({ abort: stop.signal });
+  const session = sessionThat(async (_name, _args, { stop: asked, signal }) => {
+    stop.abort();
+    assert.ok(asked?.aborted && !signal?.aborted, "the command is ended, not the call");
+    return result({ output: "all of it" });
+  });
+  const { output } = await runBash(session, { command: "x" }, calling, new LiveMetadata(openCode([]), calling));
+  assert.equal(output, "all of it");
+});
+
+test("an aborted command whose end is not told keeps what it printed, with OpenCode's note", async () => {
   const stop = new AbortController();
   const calling = context({ abort: stop.signal });
   const session = sessionThat(async (_name, _args, { onOutput }) => {

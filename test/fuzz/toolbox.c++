@@ -108,6 +108,7 @@ class HostileWorkspace final : public Workspace {
       return status;
     }
     kj::Promise<void> signal(int) override { return kj::READY_NOW; }
+    kj::Promise<void> terminate() override { return kj::READY_NOW; }
     kj::Promise<void> writeStdin(fuzz::Bytes) override { return kj::READY_NOW; }
     kj::Promise<void> closeStdin() override { return kj::READY_NOW; }
 

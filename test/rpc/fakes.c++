@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -49,6 +50,7 @@ class FakeWorkspaceProcess final : public WorkspaceProcess {
     process.signals.add(number);
     return kj::READY_NOW;
   }
+  kj::Promise<void> terminate() override { return signal(SIGTERM); }
   kj::Promise<void> writeStdin(kj::ArrayPtr<const kj::byte> bytes) override {
     process.stdinText = kj::str(process.stdinText, textIn(bytes));
     return kj::READY_NOW;

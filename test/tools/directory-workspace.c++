@@ -87,6 +87,11 @@ class LocalProcess final : public WorkspaceProcess {
     kill(-group, number);
     return kj::READY_NOW;
   }
+  kj::Promise<void> terminate() override {
+    kill(-group, SIGTERM);
+    co_await io.provider->getTimer().afterDelay(3 * kj::SECONDS);
+    kill(-group, SIGKILL);
+  }
   kj::Promise<void> writeStdin(kj::ArrayPtr<const kj::byte> bytes) override {
     return kj::READY_NOW;
   }
@@ -105,9 +110,7 @@ class LocalProcess final : public WorkspaceProcess {
     KJ_IF_MAYBE (t, timeout) {
       co_await io.provider->getTimer().afterDelay(*t);
       late = true;
-      kill(-group, SIGTERM);
-      co_await io.provider->getTimer().afterDelay(3 * kj::SECONDS);
-      kill(-group, SIGKILL);
+      co_await terminate();
     }
   }
 };
@@ -195,6 +198,7 @@ void DirectoryWorkspace::clear() {
 kj::Promise<kj::Own<WorkspaceProcess>> DirectoryWorkspace::start(WorkspaceCommand command,
                                                                  OutputReceiver& output) {
   ++roundTrips;
+  if (startHangs) return kj::NEVER_DONE;
   std::string cwd = command.workdir.size() == 0 ? rootPath : std::string(view(command.workdir));
   if (!fs::exists(cwd)) throwError(ErrorKind::NOT_FOUND, kj::str("no such directory"));
   if (!fs::is_directory(cwd)) throwError(ErrorKind::INVALID_ARGUMENT, kj::str("no directory"));
@@ -342,8 +346,21 @@ kj::Promise<void> RecordingUi::output(kj::ArrayPtr<const kj::byte> bytes) {
   KJ_REQUIRE(bytes.size() <= 65536);
   ++outputs;
   shown.append(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
+  stopIfShown();
   if (outputHangs) return kj::NEVER_DONE;
   return kj::READY_NOW;
+}
+
+kj::Promise<void> RecordingUi::awaitStop() {
+  stop = kj::newPromiseAndFulfiller<void>();
+  stopIfShown();
+  return kj::mv(stop.promise);
+}
+
+void RecordingUi::stopIfShown() {
+  KJ_IF_MAYBE (text, stopAt) {
+    if (shown.find(*text) != std::string::npos) stop.fulfiller->fulfill();
+  }
 }
 
 Bench::Bench() : workspace(loop.io), toolbox(newToolbox(workspace, loop.io.provider->getTimer(), memory)) {}

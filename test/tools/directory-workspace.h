@@ -26,6 +26,7 @@ class DirectoryWorkspace final : public Workspace {
   size_t roundTrips = 0;
   std::string searchPath;               // PATH of what it starts; empty: this process' own
   std::set<std::string> failingWrites;  // names below the root whose writes fail
+  bool startHangs = false;  // nothing starts any more, and nothing says so
   // Somebody else, who comes just before a file is replaced.
   std::function<void(const std::string& path)> intruder;
 
@@ -75,9 +76,17 @@ class RecordingUi final : public ToolUi {
   std::string shown;
   size_t outputs = 0;
   bool outputHangs = false;
+  // The person ends the command once this has been shown. Unset: lets it run.
+  kj::Maybe<std::string> stopAt;
 
   kj::Promise<void> ask(Question question) override;
   kj::Promise<void> output(kj::ArrayPtr<const kj::byte> bytes) override;
+  kj::Promise<void> awaitStop() override;
+
+ private:
+  kj::PromiseFulfillerPair<void> stop = kj::newPromiseAndFulfiller<void>();
+
+  void stopIfShown();
 };
 
 // A workspace, a toolbox over it, and a person.

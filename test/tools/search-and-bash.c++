@@ -262,6 +262,39 @@ TEST_CASE("dropping a call kills what it has started") {
   CHECK(gone());
 }
 
+TEST_CASE("a stopped command's result has what it printed until its end") {
+  constexpr kj::StringPtr NOTE = "\n\n<shell_metadata>\nUser aborted the command\n</shell_metadata>"_kj;
+  Bench bench;
+  auto stopped = [&](std::string_view line) {
+    bench.ui.shown.clear();
+    auto result = bench.call("bash", command(line));
+    CHECK(parseJson(result.metadata)["exit"].IsNull());
+    CHECK_FALSE(result.failed);
+    return result;
+  };
+
+  bench.ui.stopAt = std::string("before");
+  auto result = stopped("trap 'echo bye; exit 3' TERM; echo before; sleep 1000 & wait");
+  CHECK(text(result.output) == std::string("before\nbye\n") + NOTE.cStr());
+  CHECK(parseJson(result.metadata)["output"].GetString() == std::string("before\nbye\n"));
+  CHECK(bench.ui.shown == "before\nbye\n");
+
+  SECTION("also of one that ends only when it is killed") {
+    auto result = stopped("trap '' TERM; echo before; while :; do sleep 1; done");
+    CHECK(text(result.output) == std::string("before\n") + NOTE.cStr());
+  }
+  SECTION("and one that ends by itself first keeps its exit code") {
+    bench.ui.stopAt = std::string("never printed");
+    CHECK(parseJson(bench.call("bash", command("sleep 0.2; exit 4")).metadata)["exit"].GetInt() == 4);
+  }
+  SECTION("nothing, when it had not begun") {
+    bench.ui.stopAt = std::string();
+    bench.workspace.startHangs = true;
+    CHECK(text(stopped("echo x").output) == std::string("(no output)") + NOTE.cStr());
+    CHECK(bench.ui.shown == "");
+  }
+}
+
 TEST_CASE("a shell that is killed has ended") {
   Bench bench;
   auto result = bench.call("bash", command("echo a; kill -9 $$"));

@@ -3,7 +3,7 @@
 import { results } from "../capnp/answer.ts";
 import { RpcError } from "../capnp/errors.ts";
 import { ToolUi, type ToolUi$Server, type ToolUi_Question } from "../capnp/generated/sandbox-rpc.ts";
-import { caughtUp } from "../capnp/local.ts";
+import { type CallContext, caughtUp } from "../capnp/local.ts";
 import { jsonObject, toolResult } from "./convert.ts";
 import type { UseSession } from "./session.ts";
 import type { Question, ToolCallOptions, ToolResult } from "./types.ts";
@@ -11,10 +11,10 @@ import type { Question, ToolCallOptions, ToolResult } from "./types.ts";
 export function callTool(
   use: UseSession, name: string, args: object | string, options: ToolCallOptions = {},
 ): Promise<ToolResult> {
-  const { signal } = options;
+  const { signal, stop } = options;
   const text = typeof args === "string" ? args : JSON.stringify(args);
   return use(async ({ tools }) => {
-    const ui = options.ask || options.onOutput ? new Ui(options) : undefined;
+    const ui = options.ask || options.onOutput || stop ? new Ui(options) : undefined;
     try {
       const { result } = await results(tools.call((p) => {
         p.name = name;
@@ -30,7 +30,7 @@ export function callTool(
     }
     // The person's own words, not what the bridge made of them.
     throw ui.refusal.error;
-  }, { signal });
+  }, { signal: stop ? AbortSignal.any(signal ? [stop, signal] : [stop]) : signal });
 }
 
 class Ui {
@@ -38,7 +38,7 @@ class Ui {
   /** What `ask` or `onOutput` has thrown. */
   refusal: { readonly error: unknown } | undefined;
 
-  constructor({ ask, onOutput }: ToolCallOptions) {
+  constructor({ ask, onOutput, stop }: ToolCallOptions) {
     this.server = new ToolUi.Server({
       ask: async ({ question }) => {
         await this.#guard("denied", () => ask?.(convertQuestion(question)));
@@ -46,6 +46,7 @@ class Ui {
       output: async ({ text }) => {
         await this.#guard("failed", () => onOutput?.(text.toUint8Array().slice()));
       },
+      awaitStop: (_params: unknown, _results: unknown, context?: CallContext) => fired(stop, context?.signal),
     });
   }
 
@@ -57,6 +58,19 @@ class Ui {
       throw new RpcError(kind, error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/** Resolves when the signal fires; also when the wait has ended, and nobody hears of it. */
+function fired(signal: AbortSignal | undefined, end: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const stopWaiting = () => {
+      signal?.removeEventListener("abort", stopWaiting);
+      resolve();
+    };
+    signal?.addEventListener("abort", stopWaiting);
+    end?.addEventListener("abort", stopWaiting, { once: true });
+  });
 }
 
 function convertQuestion(question: ToolUi_Question): Question {

@@ -143,6 +143,12 @@ export interface ToolCallOptions extends CallOptions {
    * it, nothing is asked and everything is allowed.
    */
   ask?: ((question: Question) => void | Promise<void>) | undefined;
+  /**
+   * Ends a running command instead of the call: its process group gets SIGTERM and 3 s later SIGKILL, and the call still resolves,
+   * with all that was printed until then, exit code null and OpenCode's note of it. A call of a tool that runs no command goes on;
+   * one that has not reached the bridge rejects with the signal's reason.
+   */
+  stop?: AbortSignal | undefined;
 }
 
 export interface Question {

@@ -27,10 +27,16 @@ export async function runBash(
 
   const tail = new OutputTail();
   const shown = () => ({ output: tail.shown() });
+  const giveUp = delayed(context.abort, END_MS);
   try {
-    return await forward(session, "bash", args, context, (bytes) => {
-      tail.push(bytes);
-      live.update(shown);
+    return await forward(session, "bash", args, context, {
+      onOutput: (bytes) => {
+        tail.push(bytes);
+        live.update(shown);
+      },
+      // What the command prints while it ends belongs to the result. OpenCode itself waits 250 ms for that.
+      stop: context.abort,
+      signal: giveUp.signal,
     });
   } catch (error) {
     if (context.abort.aborted) return aborted(command, tail);
@@ -38,8 +44,30 @@ export async function runBash(
     await live.updateNow(shown);
     throw error;
   } finally {
+    giveUp.forget();
     await live.close();
   }
+}
+
+/** How long a command may take to end when it is aborted: the bridge has killed it long before. */
+const END_MS = 20_000;
+
+/** A signal that fires some time after another, unless that is forgotten before. */
+function delayed(signal: AbortSignal, ms: number): { signal: AbortSignal; forget(): void } {
+  const later = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const start = () => {
+    timer = setTimeout(() => later.abort(signal.reason), ms);
+  };
+  if (signal.aborted) start();
+  else signal.addEventListener("abort", start, { once: true });
+  return {
+    signal: later.signal,
+    forget() {
+      signal.removeEventListener("abort", start);
+      clearTimeout(timer);
+    },
+  };
 }
 
 interface BashCall {
@@ -57,7 +85,7 @@ function isBashCall(args: object): args is BashCall {
   );
 }
 
-/** What OpenCode's own bash returns when the user stops it. */
+/** What OpenCode's own bash returns when the user stops it, for a command that the bridge could not tell the end of. */
 function aborted(command: string, tail: OutputTail): CallResult {
   const { text, cut } = tail.kept();
   const note = "\n\n<shell_metadata>\nUser aborted the command\n</shell_metadata>";

@@ -9,13 +9,13 @@ export async function forward(
   name: string,
   args: object,
   context: CallContext,
-  onOutput?: ToolCallOptions["onOutput"],
+  options: ToolCallOptions = {},
 ): Promise<CallResult> {
   let result: ToolResult;
   try {
     result = await session.tools.call(name, args, {
       signal: context.abort,
-      onOutput,
+      ...options,
       // A refusal rejects the call with the very object that OpenCode threw: OpenCode ends the turn by its class.
       ask: (question) => context.ask(question),
     });

@@ -1693,6 +1693,31 @@ export class StreamResult$Promise {
     return await this.pipeline.struct();
   }
 }
+export class ToolUi_AwaitStop$Params extends $.Struct {
+  static override readonly _capnp = {
+    displayName: "awaitStop$Params",
+    id: "8aad6c5784c19f17",
+    size: new $.ObjectSize(0, 0),
+  };
+  override toString(): string { return "ToolUi_AwaitStop$Params_" + super.toString(); }
+}
+export class ToolUi_AwaitStop$Results extends $.Struct {
+  static override readonly _capnp = {
+    displayName: "awaitStop$Results",
+    id: "8280736dc61a8f9a",
+    size: new $.ObjectSize(0, 0),
+  };
+  override toString(): string { return "ToolUi_AwaitStop$Results_" + super.toString(); }
+}
+export class ToolUi_AwaitStop$Results$Promise {
+  pipeline: $.Pipeline<any, any, ToolUi_AwaitStop$Results>;
+  constructor(pipeline: $.Pipeline<any, any, ToolUi_AwaitStop$Results>) {
+    this.pipeline = pipeline;
+  }
+  async promise(): Promise<ToolUi_AwaitStop$Results> {
+    return await this.pipeline.struct();
+  }
+}
 export class ToolUi$Client {
   client: $.Client;
   static readonly interfaceId: bigint = 0xedd86b088d5f375cn;
@@ -1701,7 +1726,8 @@ export class ToolUi$Client {
   }
   static readonly methods: [
     $.Method<ToolUi_Ask$Params, ToolUi_Ask$Results>,
-    $.Method<ToolUi_Output$Params, StreamResult>
+    $.Method<ToolUi_Output$Params, StreamResult>,
+    $.Method<ToolUi_AwaitStop$Params, ToolUi_AwaitStop$Results>
   ] = [
     {
       ParamsClass: ToolUi_Ask$Params,
@@ -1718,6 +1744,14 @@ export class ToolUi$Client {
       methodId: 1,
       interfaceName: "sandbox-rpc.capnp:ToolUi",
       methodName: "output"
+    },
+    {
+      ParamsClass: ToolUi_AwaitStop$Params,
+      ResultsClass: ToolUi_AwaitStop$Results,
+      interfaceId: ToolUi$Client.interfaceId,
+      methodId: 2,
+      interfaceName: "sandbox-rpc.capnp:ToolUi",
+      methodName: "awaitStop"
     }
   ];
   /**
@@ -1745,11 +1779,27 @@ export class ToolUi$Client {
     const pipeline = new $.Pipeline(StreamResult, answer);
     return new StreamResult$Promise(pipeline);
   }
+  /**
+* Returns when the person wants the running command to end, and waits until then. `bash` calls it once its command has
+* run for a moment, and gives the call up when the command has ended. After it has returned, the command's process group
+* gets SIGTERM and 3 s later SIGKILL, and the result has all that it printed until its end, as OpenCode 1.18.33 does it.
+* A client that throws here can still cancel `Tools.call`, and then gets no result.
+*
+*/
+  awaitStop(paramsFunc?: (params: ToolUi_AwaitStop$Params) => void): ToolUi_AwaitStop$Results$Promise {
+    const answer = this.client.call({
+      method: ToolUi$Client.methods[2],
+      ...(paramsFunc && { paramsFunc })
+    });
+    const pipeline = new $.Pipeline(ToolUi_AwaitStop$Results, answer);
+    return new ToolUi_AwaitStop$Results$Promise(pipeline);
+  }
 }
 $.Registry.register(ToolUi$Client.interfaceId, ToolUi$Client);
 export interface ToolUi$Server$Target {
   ask(params: ToolUi_Ask$Params, results: ToolUi_Ask$Results): Promise<void>;
   output(params: ToolUi_Output$Params, results: StreamResult): Promise<void>;
+  awaitStop(params: ToolUi_AwaitStop$Params, results: ToolUi_AwaitStop$Results): Promise<void>;
 }
 export class ToolUi$Server extends $.Server {
   declare readonly target: ToolUi$Server$Target;
@@ -1762,6 +1812,10 @@ export class ToolUi$Server extends $.Server {
       {
         ...ToolUi$Client.methods[1],
         impl: target.output
+      },
+      {
+        ...ToolUi$Client.methods[2],
+        impl: target.awaitStop
       }
     ]);
     this.target = target;
