@@ -1,4 +1,5 @@
 #include "base/coroutine.h"
+#include "tools/diagnosis.h"
 #include "tools/diff.h"
 #include "tools/file-turn.h"
 #include "tools/patch-tree.h"
@@ -14,6 +15,7 @@ struct FileChange {
   kj::StringPtr type;
   std::string path;
   kj::Maybe<std::string> movePath;
+  Text text;  // what the file becomes
   Text patch;
   LineCounts counts;
 };
@@ -53,6 +55,7 @@ FileChange applySection(PatchTree& tree, const PatchSection& section, const std:
       change.type = "add";
       change.patch = createPatch(shown, u"", content);
       change.counts = countChanges(u"", content);
+      change.text = content;
       tree.set(path, encode(section.content));
       break;
     }
@@ -88,6 +91,7 @@ FileChange applySection(PatchTree& tree, const PatchSection& section, const std:
         } else {
           tree.set(path, kj::mv(content));
         }
+        change.text = std::move(text);
       } else {
         throw Refusal{
             kj::str("apply_patch verification failed: Failed to read file to update: ", pathText)};
@@ -96,6 +100,13 @@ FileChange applySection(PatchTree& tree, const PatchSection& section, const std:
     }
   }
   return change;
+}
+
+// The file that has the change's text; none for one that was deleted.
+kj::Maybe<const std::string&> placeOf(const FileChange& change) {
+  KJ_IF_MAYBE (to, change.movePath) return *to;
+  if (change.type == "delete") return nullptr;
+  return change.path;
 }
 
 // What the changes are to people and interfaces.
@@ -233,13 +244,26 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
       unknown = kj::mv(outcome.unknown);
     }
 
+    Diagnosis diagnosis(context, ui);
+    for (auto& change : changes) {
+      if (change.type == "delete" || change.type == "move") diagnosis.removed(change.path);
+      KJ_IF_MAYBE (path, placeOf(change)) diagnosis.changed(*path, change.text);
+    }
+    co_await diagnosis.ask();
+    std::string summary = description.summary;
+    for (auto& change : changes) {
+      KJ_IF_MAYBE (path, placeOf(change)) {
+        summary += view(diagnosis.errorsIn(*path, shownPath(context, *path) + ", please fix"));
+      }
+    }
+
     JsonWriter metadata;
     metadata.beginObject().field("diff", description.diff);
     writeFiles(metadata, context, changes);
-    metadata.key("diagnostics").beginObject().endObject();
+    diagnosis.write(metadata);
     metadata.field("truncated", false).endObject();
     ToolResult result;
-    result.output = validUtf8(chars(description.summary).asBytes());
+    result.output = validUtf8(chars(summary).asBytes());
     result.title = kj::str(result.output);
     result.metadata = metadata.finish();
     co_return result;

@@ -1,4 +1,5 @@
 #include "base/coroutine.h"
+#include "tools/diagnosis.h"
 #include "tools/diff.h"
 #include "tools/file-turn.h"
 #include "tools/replace.h"
@@ -106,10 +107,7 @@ Plan planAll(TextView shown, kj::Maybe<Bytes> old, const std::vector<Change>& ch
 // The fields of edit's metadata for one change.
 void writeChange(JsonWriter& metadata, std::string_view path, const Summary& summary) {
   auto diff = encodeUtf8(summary.diff);
-  metadata.key("diagnostics")
-      .beginObject()
-      .endObject()
-      .field("diff", diff)
+  metadata.field("diff", diff)
       .key("filediff")
       .beginObject()
       .field("file", chars(path))
@@ -222,16 +220,22 @@ kj::Promise<ToolResult> runChanges(ToolContext& context, std::string name, std::
     KJ_IF_MAYBE (e, failure) {
       co_return failedResult(writeError(*e, path));
     }
+    turn = nullptr;
+    Diagnosis diagnosis(context, ui);
+    diagnosis.changed(path, plan.newText);
+    co_await diagnosis.ask();
 
     JsonWriter metadata;
     metadata.beginObject();
     auto whole = summarize(plan);
+    diagnosis.write(metadata);
     writeChange(metadata, path, whole);
     if (many) {
       metadata.key("results").beginArray();
       if (steps.empty()) steps.push_back(std::move(whole));
       for (auto& step : steps) {
-        metadata.beginObject();
+        // What is wrong now is told above.
+        metadata.beginObject().key("diagnostics").beginObject().endObject();
         writeChange(metadata, path, step);
         metadata.endObject();
       }
@@ -240,7 +244,8 @@ kj::Promise<ToolResult> runChanges(ToolContext& context, std::string name, std::
     metadata.field("truncated", false).endObject();
     ToolResult result;
     result.title = toKj(shownPath(context, path));
-    result.output = kj::str("Edit applied successfully.");
+    result.output = kj::str("Edit applied successfully.",
+                            diagnosis.errorsIn(path, "this file, please fix"));
     result.metadata = metadata.finish();
     co_return result;
   } catch (Refusal& refusal) {

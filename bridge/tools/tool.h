@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "tools/arguments.h"
 #include "tools/file-memory.h"
+#include "tools/language-servers.h"
 #include "tools/limits.h"
 #include "tools/path-locks.h"
 #include "tools/paths.h"
@@ -33,14 +34,17 @@ struct ToolContext {
   std::map<std::string, std::set<std::string>> instructionsGiven;
   // None where ports cannot be reached; then there is no preview_url.
   kj::Maybe<kj::Own<PortLinks>> links;
+  // None where nobody wants files checked.
+  kj::Maybe<kj::Own<LanguageServers>> servers;
 
   ToolContext(Workspace& workspace, kj::Timer& timer, FileMemory& memory,
-              kj::Maybe<kj::Own<PortLinks>> links)
+              kj::Maybe<kj::Own<PortLinks>> links, kj::Maybe<kj::Own<LanguageServers>> servers)
       : workspace(workspace),
         timer(timer),
         root(view(workspace.root())),
         files(memory),
-        links(kj::mv(links)) {}
+        links(kj::mv(links)),
+        servers(kj::mv(servers)) {}
 };
 
 // Each runs one call. They throw infrastructure errors, and errors of base/error.h that become the

@@ -57,8 +57,8 @@ const Tool TOOLS[] = {
 class ToolboxImpl final : public Toolbox {
  public:
   ToolboxImpl(Workspace& workspace, kj::Timer& timer, FileMemory& memory,
-              kj::Maybe<kj::Own<PortLinks>> links)
-      : context(workspace, timer, memory, kj::mv(links)) {}
+              kj::Maybe<kj::Own<PortLinks>> links, kj::Maybe<kj::Own<LanguageServers>> servers)
+      : context(workspace, timer, memory, kj::mv(links), kj::mv(servers)) {}
 
   kj::Array<kj::StringPtr> names() override {
     kj::Vector<kj::StringPtr> names;
@@ -69,11 +69,17 @@ class ToolboxImpl final : public Toolbox {
   }
 
   kj::Promise<ToolResult> call(kj::StringPtr name, kj::StringPtr arguments, ToolUi& ui) override {
+    KJ_IF_MAYBE (s, context.servers) {
+      KJ_IF_MAYBE (loss, (*s)->takeLoss()) return kj::mv(*loss);
+    }
     for (auto& tool : TOOLS) {
       if (tool.name != name || !isThere(tool)) continue;
       try {
         return tool.run(context, Arguments(tool.name, arguments, tool.fields), ui)
-            .catch_([](kj::Exception&& e) -> kj::Promise<ToolResult> {
+            .catch_([this](kj::Exception&& e) -> kj::Promise<ToolResult> {
+              if (kindOf(e) == ErrorKind::SANDBOX_LOST) {
+                KJ_IF_MAYBE (s, context.servers) (*s)->sandboxLost();
+              }
               if (isInfrastructure(e)) return kj::mv(e);
               return failedResult(textOf(e));
             });
@@ -87,6 +93,11 @@ class ToolboxImpl final : public Toolbox {
 
   void forgetFiles() override { context.files.forgetAll(); }
 
+  kj::Promise<void> rest() override {
+    KJ_IF_MAYBE (s, context.servers) return (*s)->end();
+    return kj::READY_NOW;
+  }
+
  private:
   ToolContext context;
 
@@ -95,17 +106,12 @@ class ToolboxImpl final : public Toolbox {
   }
 };
 
-class SilentUi final : public ToolUi {
- public:
-  kj::Promise<void> ask(Question question) override { return kj::READY_NOW; }
-  kj::Promise<void> output(kj::ArrayPtr<const kj::byte> bytes) override { return kj::READY_NOW; }
-};
-
 }  // namespace
 
 kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer, FileMemory& memory,
-                            kj::Maybe<kj::Own<PortLinks>> links) {
-  return kj::heap<ToolboxImpl>(workspace, timer, memory, kj::mv(links));
+                            kj::Maybe<kj::Own<PortLinks>> links,
+                            kj::Maybe<kj::Own<LanguageServers>> servers) {
+  return kj::heap<ToolboxImpl>(workspace, timer, memory, kj::mv(links), kj::mv(servers));
 }
 
 ToolUi& silentUi() {

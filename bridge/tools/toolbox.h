@@ -2,6 +2,7 @@
 // OpenCode's tools, by name, over a Workspace.
 
 #include "tools/file-memory.h"
+#include "tools/language-servers.h"
 #include "tools/port-links.h"
 #include "tools/workspace.h"
 
@@ -42,6 +43,8 @@ class ToolUi {
   // Which of the session's conversations the call belongs to: what one has been told, another, a
   // sub-agent's, has not.
   virtual kj::StringPtr conversation() { return ""; }
+  // Whether language servers are asked about the files that the call changes.
+  virtual bool wantsDiagnostics() { return true; }
 };
 
 class Toolbox {
@@ -57,14 +60,24 @@ class Toolbox {
   // Somebody else has been at the files: changes are planned on what they are now. Without this, a
   // person might be asked about a change of what was there before, and then once more.
   virtual void forgetFiles() = 0;
+
+  // Ends what the tools keep running between calls; it starts again when it is needed. To be awaited before the sandbox is
+  // suspended or deleted. Never rejects.
+  virtual kj::Promise<void> rest() = 0;
 };
 
 // The tools of one session. Calls may run at the same time; edits of one file take turns. Without `links` there is no
-// preview_url.
+// preview_url, without `servers` nothing is told of errors in changed files.
 kj::Own<Toolbox> newToolbox(Workspace& workspace, kj::Timer& timer, FileMemory& memory,
-                            kj::Maybe<kj::Own<PortLinks>> links = nullptr);
+                            kj::Maybe<kj::Own<PortLinks>> links = nullptr,
+                            kj::Maybe<kj::Own<LanguageServers>> servers = nullptr);
 
 // A user interface that allows everything and shows nothing.
+class SilentUi : public ToolUi {
+ public:
+  kj::Promise<void> ask(Question question) override { return kj::READY_NOW; }
+  kj::Promise<void> output(kj::ArrayPtr<const kj::byte> bytes) override { return kj::READY_NOW; }
+};
 ToolUi& silentUi();
 
 }  // namespace sandbridge

@@ -1,4 +1,5 @@
 #include "base/coroutine.h"
+#include "tools/diagnosis.h"
 #include "tools/diff.h"
 #include "tools/file-turn.h"
 
@@ -70,19 +71,21 @@ kj::Promise<ToolResult> runWrite(ToolContext& context, Arguments arguments, Tool
     KJ_IF_MAYBE (e, failure) {
       co_return failedResult(writeError(*e, path));
     }
+    turn = nullptr;
+    Diagnosis diagnosis(context, ui);
+    diagnosis.changed(path, withoutBom(content));
+    co_await diagnosis.ask();
 
     JsonWriter metadata;
-    metadata.beginObject()
-        .key("diagnostics")
-        .beginObject()
-        .endObject()
-        .field("filepath", chars(path))
+    metadata.beginObject();
+    diagnosis.write(metadata);
+    metadata.field("filepath", chars(path))
         .field("exists", exists)
         .field("truncated", false)
         .endObject();
     ToolResult result;
     result.title = toKj(shownPath(context, path));
-    result.output = kj::str("Wrote file successfully.");
+    result.output = kj::str("Wrote file successfully.", diagnosis.errorsAround(path));
     result.metadata = metadata.finish();
     co_return result;
   } catch (Refusal& refusal) {

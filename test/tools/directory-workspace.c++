@@ -59,8 +59,9 @@ kj::Promise<void> pump(kj::Own<kj::AsyncInputStream> from, OutputReceiver& to, b
 class LocalProcess final : public WorkspaceProcess {
  public:
   LocalProcess(kj::AsyncIoContext& io, pid_t pid, kj::Promise<void> streams,
-               kj::Maybe<kj::Duration> timeout)
+               kj::Maybe<kj::Duration> timeout, kj::Maybe<kj::Own<kj::AsyncOutputStream>> input)
       : io(io),
+        input(kj::mv(input)),
         group(pid),
         pid(pid),
         streams(kj::mv(streams)),
@@ -93,12 +94,18 @@ class LocalProcess final : public WorkspaceProcess {
     kill(-group, SIGKILL);
   }
   kj::Promise<void> writeStdin(kj::ArrayPtr<const kj::byte> bytes) override {
+    auto copy = kj::heapArray<kj::byte>(bytes);
+    auto written = KJ_ASSERT_NONNULL(input)->write(copy.begin(), copy.size());
+    return written.attach(kj::mv(copy));
+  }
+  kj::Promise<void> closeStdin() override {
+    input = nullptr;
     return kj::READY_NOW;
   }
-  kj::Promise<void> closeStdin() override { return kj::READY_NOW; }
 
  private:
   kj::AsyncIoContext& io;
+  kj::Maybe<kj::Own<kj::AsyncOutputStream>> input;
   pid_t group;
   kj::Maybe<pid_t> pid;
   kj::Promise<void> streams;
@@ -206,7 +213,10 @@ kj::Promise<kj::Own<WorkspaceProcess>> DirectoryWorkspace::start(WorkspaceComman
   auto words = shellArgv(command);
   for (auto& arg : words) argv.push_back(const_cast<char*>(arg.cStr()));
   argv.push_back(nullptr);
-  int out[2], err[2];
+  int in[2] = {-1, -1}, out[2], err[2];
+  if (command.keepStdin) {
+    KJ_SYSCALL(pipe2(in, O_CLOEXEC));
+  }
   KJ_SYSCALL(pipe2(out, O_CLOEXEC));
   KJ_SYSCALL(pipe2(err, O_CLOEXEC));
   pid_t pid = fork();
@@ -216,26 +226,32 @@ kj::Promise<kj::Own<WorkspaceProcess>> DirectoryWorkspace::start(WorkspaceComman
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
     if (chdir(cwd.c_str()) != 0) _exit(126);
-    dup2(open("/dev/null", O_RDONLY), 0);
+    dup2(command.keepStdin ? in[0] : open("/dev/null", O_RDONLY), 0);
     dup2(out[1], 1);
     dup2(command.mergeStderr ? out[1] : err[1], 2);
     for (auto& variable : command.environment)
       setenv(variable.name.cStr(), variable.value.cStr(), 1);
     if (!searchPath.empty()) setenv("PATH", searchPath.c_str(), 1);
-    execv(argv[0], argv.data());
+    execvp(argv[0], argv.data());
     _exit(127);
   }
   setpgid(pid, pid);
   close(out[1]);
   close(err[1]);
   auto& lowLevel = *io.lowLevelProvider;
+  kj::Maybe<kj::Own<kj::AsyncOutputStream>> input;
+  if (command.keepStdin) {
+    close(in[0]);
+    input = lowLevel.wrapOutputFd(kj::AutoCloseFd(in[1]));
+  }
   auto streams = pump(lowLevel.wrapInputFd(kj::AutoCloseFd(out[0])), output, true);
   auto errors = pump(lowLevel.wrapInputFd(kj::AutoCloseFd(err[0])), output, false);
   auto both = kj::heapArrayBuilder<kj::Promise<void>>(2);
   both.add(kj::mv(streams));
   both.add(kj::mv(errors));
   return kj::Own<WorkspaceProcess>(kj::heap<LocalProcess>(
-      io, pid, kj::joinPromises(both.finish()).eagerlyEvaluate(nullptr), command.timeout));
+      io, pid, kj::joinPromises(both.finish()).eagerlyEvaluate(nullptr), command.timeout,
+      kj::mv(input)));
 }
 
 kj::Promise<Workspace::Captured> DirectoryWorkspace::runScript(kj::StringPtr script,
