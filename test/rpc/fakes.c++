@@ -218,7 +218,7 @@ TestBridge::TestBridge() {
   options.version = kj::str("1.2.3");
   rpcApi = newRpcApi(sessions, [this](kj::StringPtr, Workspace&) -> kj::Own<Toolbox> {
     ++toolboxes;
-    return kj::heap<FakeToolbox>(handler);
+    return kj::heap<FakeToolbox>(handler, rests);
   }, kj::mv(options));
   toolboxes = 0;  // the one that was asked for its names
   front = newNoFront(table);

@@ -67,15 +67,20 @@ class FakeWorkspace final : public Workspace {
 class FakeToolbox final : public Toolbox {
  public:
   using Handler = kj::Function<kj::Promise<ToolResult>(kj::StringPtr, kj::StringPtr, ToolUi&)>;
-  explicit FakeToolbox(Handler& handler): handler(handler) {}
+  FakeToolbox(Handler& handler, unsigned& rests): handler(handler), rests(rests) {}
   kj::Array<kj::StringPtr> names() override { return kj::heapArray<kj::StringPtr>({"bash"_kj, "read"_kj}); }
   kj::Promise<ToolResult> call(kj::StringPtr name, kj::StringPtr arguments, ToolUi& ui) override {
     return handler(name, arguments, ui);
   }
   void forgetFiles() override {}
+  kj::Promise<void> rest() override {
+    ++rests;
+    return kj::READY_NOW;
+  }
 
  private:
   Handler& handler;
+  unsigned& rests;
 };
 
 class FakeSession final : public Session {
@@ -125,6 +130,7 @@ struct TestBridge {
     return kj::Promise<ToolResult>(kj::mv(result));
   };
   unsigned toolboxes = 0;
+  unsigned rests = 0;  // of toolboxes
   kj::Own<RpcApi> rpcApi;
   kj::HttpHeaderTable table;
   kj::Own<kj::HttpService> front;
