@@ -58,7 +58,7 @@ holds() {
     *) [ -f "$r" ] && [ "$(sha256sum <"$r")" = "$condition  -" ] ;;
   esac
 }
-if ! holds; then look "$9" "$8" "$f"; refuse 26; fi
+if ! holds; then look "$9" "$8" "${10}" "$f"; refuse 26; fi
 [ ! -d "$f" ] || refuse 21
 parent "$f"
 [ -d "$directory" ] || mkdir -p "$directory" || refuse 25
@@ -510,6 +510,7 @@ class SandboxWorkspace final : public Workspace {
       boundary = randomToken();
       args.add(kj::str(boundary));
       args.add(kj::str(LOOK_INLINE_BYTES));
+      args.add(kj::heapString(ROOT));
       script = kj::str("look() {", lookScript(), "}\n", WRITE_SCRIPT);
       limit += LOOK_INLINE_BYTES;
     }

@@ -3,6 +3,7 @@
 #include "tools/diff.h"
 #include "tools/file-turn.h"
 #include "tools/patch-tree.h"
+#include "tools/place.h"
 #include "tools/patch.h"
 
 #include <algorithm>
@@ -200,6 +201,12 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
     std::vector<FileChange> changes;
     Description description;
     size_t asked = 0;  // sections whose places outside of the workspace were asked for
+    std::set<std::string> allowedPlaces;  // to which names inside lead
+    auto askFor = [&](size_t section, std::string path) -> kj::Promise<void> {
+      auto place = tree.at(path).state.realPath;
+      bool leads = leadsOut(context.root, path, place) && allowedPlaces.insert(place).second;
+      if (leads || section >= asked) passOrRefuse(co_await askExternal(context, ui, path, false, place));
+    };
     for (unsigned plans = 0;; ++plans) {
       if (plans == MOST_PLANS) throw keepsChanging(*all.begin());
       // What is not known is looked at once, then each section works on what the ones before it
@@ -211,7 +218,7 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
       kj::Maybe<Refusal> refusal;
       for (size_t i = 0; i < sections.size() && refusal == nullptr; ++i) {
         auto target = names[i].target;
-        if (i >= asked) passOrRefuse(co_await askExternal(context, ui, names[i].path, false));
+        co_await askFor(i, names[i].path);
         try {
           changes.push_back(applySection(tree, sections[i], names[i].path, target));
         } catch (Refusal& r) {
@@ -219,7 +226,7 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
           break;
         }
         KJ_IF_MAYBE (to, target) {
-          if (i >= asked) passOrRefuse(co_await askExternal(context, ui, *to, false));
+          co_await askFor(i, *to);
         }
         asked = std::max(asked, i + 1);
       }

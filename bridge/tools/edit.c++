@@ -188,6 +188,7 @@ kj::Promise<ToolResult> runChanges(ToolContext& context, std::string name, std::
     kj::Maybe<kj::Exception> failure;
     for (unsigned plans = 0;; ++plans) {
       if (plans == MOST_PLANS) throw keepsChanging(path);
+      passOrRefuse(co_await turn->askPlace(ui));
       bool remembered = turn->isRemembered;
       kj::Maybe<kj::Array<const kj::byte>> before;
       kj::Maybe<Refusal> refusal;

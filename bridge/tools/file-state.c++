@@ -1,6 +1,7 @@
 #include "tools/file-state.h"
 
 #include "base/error.h"
+#include "tools/place.h"
 #include "tools/text.h"
 
 #include <kj/debug.h>
@@ -11,14 +12,15 @@ namespace sandbridge {
 
 namespace {
 
-// For each path: "E<message>\0", or "S<mode hex> <size> <kind>\n<real path>\0" and, for kind C, the
+// For each path: "E<message>\0<real path>", or "S<mode hex> <size> <kind>\n<real path>\0" and, for kind C, the
 // content. Then "\n", the boundary and "\n". The boundary is random, so that no content can hold
 // it.
 constexpr kj::StringPtr SCRIPT = R"sh(
 export LC_ALL=C
-limit=$1 boundary=$2
-shift 2
+limit=$1 boundary=$2 root=$3
+shift 3
 for path do
+  place "$path"
   if out=$(stat -L -c '%f %s' -- "$path" 2>&1); then
     kind=N
     if [ -f "$path" ]; then
@@ -27,10 +29,10 @@ for path do
       else kind=C
       fi
     fi
-    printf 'S%s %s\n%s\0' "$out" "$kind" "$(readlink -f -- "$path")"
+    printf 'S%s %s\n%s\0' "$out" "$kind" "$place"
     [ $kind != C ] || head -c "$limit" -- "$path"
   else
-    printf 'E%s\0' "$out"
+    printf 'E%s\0%s' "$out" "$place"
   fi
   printf '\n%s\n' "$boundary"
 done
@@ -43,6 +45,7 @@ FileState parseState(std::string_view text) {
   auto head = text.substr(1, end - 1);
   if (text[0] == 'E') {
     state.error = statErrorOf(head);
+    state.realPath = text.substr(end + 1);
     return state;
   }
   char kind;
@@ -110,8 +113,8 @@ kj::StringPtr typeName(uint32_t mode) {
   }
 }
 
-kj::StringPtr lookScript() {
-  return SCRIPT;
+kj::String lookScript() {
+  return kj::str(PLACE_FUNCTION, SCRIPT);
 }
 
 std::vector<FileState> parseLook(kj::ArrayPtr<const kj::byte> output, kj::StringPtr boundary,

@@ -25,7 +25,7 @@ struct FileState {
   StatError error = StatError::NONE;
   uint32_t mode = 0;  // with the type's bits
   uint64_t size = 0;
-  std::string realPath;
+  std::string realPath;  // PLACE_FUNCTION's, also of what does not exist; may be empty
   bool readable = false;
   kj::Maybe<kj::Array<const kj::byte>> content;  // of a readable regular file that is not too big
 
@@ -41,8 +41,8 @@ kj::StringPtr typeName(uint32_t mode);
 constexpr uint64_t LOOK_INLINE_BYTES = 1u << 20;
 
 // A POSIX shell script that looks at files: $1 how many bytes of content come along at most, $2 a
-// boundary, then their paths. Follows symlinks.
-kj::StringPtr lookScript();
+// boundary, $3 the workspace's root, then their absolute paths. Follows symlinks.
+kj::String lookScript();
 
 // What it answers about `count` files. `boundary` must be random, so that no content can hold it.
 std::vector<FileState> parseLook(kj::ArrayPtr<const kj::byte> output, kj::StringPtr boundary,

@@ -1,6 +1,7 @@
 #include "tools/file-turn.h"
 
 #include "base/coroutine.h"
+#include "tools/place.h"
 
 namespace sandbridge {
 
@@ -23,6 +24,16 @@ kj::Promise<void> FileTurn::look() {
   co_await adopt(kj::mv(states[0]));
 }
 
+kj::Promise<kj::Maybe<kj::String>> FileTurn::askPlace(ToolUi& ui) {
+  if (!leadsOut(context.root, path, lockedFile) || lockedFile == allowedPlace) {
+    co_return kj::Maybe<kj::String>(nullptr);
+  }
+  auto place = lockedFile;
+  auto refusal = co_await askExternal(context, ui, path, false, place);
+  if (refusal == nullptr) allowedPlace = std::move(place);
+  co_return kj::mv(refusal);
+}
+
 kj::Promise<kj::Maybe<kj::String>> FileTurn::ask(ToolUi& ui, Text diff) {
   KJ_IF_MAYBE (same, allowed) {
     if (*same == diff) co_return kj::Maybe<kj::String>(nullptr);
@@ -38,14 +49,15 @@ kj::Promise<bool> FileTurn::replace(kj::Maybe<Bytes> before, kj::Array<const kj:
     co_await adopt(kj::mv(*changed));
     co_return false;
   }
-  context.files.keep(path, kj::mv(after));
+  // Of what is remembered nobody asks where it is.
+  if (!leadsOut(context.root, path, lockedFile)) context.files.keep(path, kj::mv(after));
   co_return true;
 }
 
 kj::Promise<void> FileTurn::adopt(FileState present) {
   state = kj::mv(present);
   isRemembered = false;
-  if (!state.exists() || state.realPath == lockedFile) co_return;
+  if (state.realPath.empty() || state.realPath == lockedFile) co_return;
   // Never two of these at once: who waits here would hold what others wait for.
   fileLock = nullptr;
   lockedFile = state.realPath;

@@ -22,6 +22,9 @@ class FileTurn {
 
   kj::Promise<void> look();
 
+  // Asks for a place outside of the workspace to which a name in it leads, unless that is allowed already. Returns a refusal's text.
+  kj::Promise<kj::Maybe<kj::String>> askPlace(ToolUi& ui);
+
   // Asks whether the file may be changed so, unless this very diff has been allowed before. Returns
   // a refusal's text.
   kj::Promise<kj::Maybe<kj::String>> ask(ToolUi& ui, Text diff);
@@ -39,6 +42,7 @@ class FileTurn {
   std::string path;
   uint64_t inlineBytes;
   kj::Maybe<Text> allowed;
+  std::string allowedPlace;
   // Which file it is shows only after a look, so the turn is taken on the name first, and then,
   // where the name is a link, on the file itself.
   kj::Own<PathLocks::Lock> nameLock;

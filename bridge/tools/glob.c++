@@ -1,4 +1,5 @@
 #include "base/coroutine.h"
+#include "tools/place.h"
 #include "tools/plain-search.h"
 
 #include <algorithm>
@@ -7,12 +8,14 @@ namespace sandbridge {
 
 namespace {
 
-// Prints F if the path is a file, X if it cannot be searched, else R and the names, or, without
-// ripgrep, N and the files.
+// Prints F if the path is a file, X if it cannot be searched, else where it really is up to a NUL, then R and the names, or,
+// without ripgrep, N and the files.
 constexpr kj::StringPtr SCRIPT = R"sh(
-dir=$1 pattern=$2 deep=$3
+dir=$1 pattern=$2 deep=$3 root=$4
 if [ -f "$dir" ]; then printf F; exit 0; fi
+place "$dir"
 cd -- "$dir" 2>/dev/null || { printf X; exit 0; }
+printf '%s\0' "$place"
 if with_rg; then
   printf R
   rg --no-config --files --null --glob="$pattern" --glob='!**/.git/**' . </dev/null 2>/dev/null |
@@ -37,15 +40,16 @@ kj::Promise<ToolResult> runGlob(ToolContext& context, Arguments arguments, ToolU
     passOrRefuse(co_await ask(ui, question("glob", pattern, asked.finish())));
 
     auto captured = co_await look(
-        context, kj::str(SEARCH_FUNCTIONS, PLAIN_FILES, SCRIPT),
-        kj::arr(toKj(base), toKj(pattern), kj::str(pattern.starts_with('!') ? "deep" : "")),
+        context, kj::str(PLACE_FUNCTION, SEARCH_FUNCTIONS, PLAIN_FILES, SCRIPT),
+        kj::arr(toKj(base), toKj(pattern), kj::str(pattern.starts_with('!') ? "deep" : ""), toKj(context.root)),
         24u << 20);
     std::string_view output(reinterpret_cast<const char*>(captured.output.begin()),
                             captured.output.size());
     if (output == "F") {
       throw Refusal{kj::str("glob path must be a directory: ", validUtf8(chars(base).asBytes()))};
     }
-    passOrRefuse(co_await askExternal(context, ui, base, true));
+    auto place = takePlace(output);
+    passOrRefuse(co_await askExternal(context, ui, base, true, place));
     std::vector<std::string> names;
     if (output.starts_with("R")) {
       for (auto name : splitNul(output.substr(1))) names.emplace_back(name);

@@ -1,4 +1,5 @@
 #include "base/coroutine.h"
+#include "tools/place.h"
 #include "tools/plain-search.h"
 
 #include <algorithm>
@@ -38,17 +39,20 @@ exit 0
 )sh"_kj;
 
 // A file is searched with its whole directory, and so is a path that does not exist: $2 instead of
-// $1. Prints which.
-constexpr kj::StringPtr PLACE = R"sh(
+// $1; $3 is the root. Prints which, and where that really is.
+constexpr kj::StringPtr START = R"sh(
+root=$3
 if [ -d "$1" ]; then
   printf d
-  place=$1
+  start=$1
 else
   printf f
-  place=$2
+  start=$2
 fi
-shift 2
-set -- "$place" "$@"
+place "$start"
+printf '%s\0' "$place"
+shift 3
+set -- "$start" "$@"
 )sh"_kj;
 
 constexpr kj::StringPtr KIND_SCRIPT = R"(if [ -d "$1" ]; then printf d; fi)"_kj;
@@ -186,6 +190,7 @@ kj::Promise<ToolResult> runGrep(ToolContext& context, Arguments arguments, ToolU
     kj::Vector<kj::String> args;
     args.add(toKj(path));
     args.add(toKj(dirName(path)));
+    args.add(toKj(context.root));
     args.add(toKj(pattern));
     args.add(toKj(include));
     args.add(kj::str(isPosixRegex(pattern) ? "yes" : "no"));
@@ -197,12 +202,14 @@ kj::Promise<ToolResult> runGrep(ToolContext& context, Arguments arguments, ToolU
                       // parsePlainGrep refuses it
     }
     for (auto& name : names) args.add(toKj(name));
-    auto captured = co_await look(context, kj::str(SEARCH_FUNCTIONS, PLAIN_GREP, PLACE, SCRIPT),
+    auto captured = co_await look(context, kj::str(PLACE_FUNCTION, SEARCH_FUNCTIONS, PLAIN_GREP, START, SCRIPT),
                                   args.releaseAsArray(), 64u << 20);
     std::string_view output(reinterpret_cast<const char*>(captured.output.begin()),
                             captured.output.size());
     std::string dir = output.starts_with("d") ? path : dirName(path);
     if (!output.empty()) output.remove_prefix(1);
+    auto place = takePlace(output);
+    if (leadsOut(context.root, path, place)) passOrRefuse(co_await askExternal(context, ui, path, true, place));
     std::vector<Match> matches;
     if (output.starts_with("N")) {
       for (auto& match : parsePlainGrep(output.substr(1), include)) {

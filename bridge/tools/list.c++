@@ -2,6 +2,7 @@
 
 #include "base/coroutine.h"
 #include "tools/glob-pattern.h"
+#include "tools/place.h"
 #include "tools/search.h"
 
 #include <algorithm>
@@ -13,14 +14,15 @@ namespace {
 
 constexpr size_t MOST_FILES = 100;
 
-// Prints F if the path is a file, X if it cannot be entered, else R and the names of files, each ending in NUL. What nobody
+// Prints F if the path is a file, X if it cannot be entered, else where it really is up to a NUL, R and the names of files, each ending in NUL. What nobody
 // wants to see is not looked at: `$@` behind the directory are names.
 constexpr kj::StringPtr SCRIPT = R"sh(
-dir=$1
-shift
+dir=$1 root=$2
+shift 2
 if [ -f "$dir" ]; then printf F; exit 0; fi
+place "$dir"
 cd -- "$dir" 2>/dev/null || { printf X; exit 0; }
-printf R
+printf '%s\0R' "$place"
 if with_rg; then
   for name do
     set -- "$@" "--glob=!$name"
@@ -92,11 +94,14 @@ kj::Promise<ToolResult> runList(ToolContext& context, Arguments arguments, ToolU
 
     kj::Vector<kj::String> args;
     args.add(toKj(base));
+    args.add(toKj(context.root));
     for (auto name : HIDDEN) args.add(kj::str(name));
-    auto captured = co_await look(context, kj::str(SEARCH_FUNCTIONS, SCRIPT), args.releaseAsArray(), 9u << 20);
+    auto captured = co_await look(context, kj::str(PLACE_FUNCTION, SEARCH_FUNCTIONS, SCRIPT), args.releaseAsArray(), 9u << 20);
     std::string_view output(reinterpret_cast<const char*>(captured.output.begin()), captured.output.size());
     auto shownBase = validUtf8(chars(base).asBytes());
     if (output == "F") throw Refusal{kj::str("list path must be a directory: ", shownBase)};
+    auto place = takePlace(output);
+    if (leadsOut(context.root, base, place)) passOrRefuse(co_await askExternal(context, ui, base, true, place));
     if (!output.starts_with("R")) throw Refusal{fileSystemError("NotFound", "readDirectory", base)};
 
     std::vector<std::string> files;

@@ -20,6 +20,7 @@ kj::Promise<std::vector<FileState>> lookAt(ToolContext& context, std::vector<std
     kj::Vector<kj::String> args;
     args.add(kj::str(inlineBytes));
     args.add(kj::str(boundary));
+    args.add(toKj(context.root));
     size_t bytes = 0, first = next;
     while (next < paths.size() && (next == first || bytes + paths[next].size() <= BATCH_BYTES)) {
       bytes += paths[next].size() + 1;

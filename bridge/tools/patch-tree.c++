@@ -2,6 +2,7 @@
 
 #include "base/coroutine.h"
 #include "base/ids.h"
+#include "tools/place.h"
 
 #include <algorithm>
 
@@ -131,6 +132,7 @@ kj::Promise<void> PatchTree::learn(ToolContext& context, std::string path, FileS
   Entry entry;
   if (state.isRegular()) {
     entry.state.mode = state.mode;
+    entry.state.realPath = state.realPath;
     entry.before = co_await contentOf(context, path, kj::mv(state), EDIT_BYTES, "patch");
   } else {
     entry.state = kj::mv(state);
@@ -200,7 +202,11 @@ kj::Promise<PatchTree::Outcome> PatchTree::commit(ToolContext& context) {
     }
   }
   if (failures.empty() && changed.empty() && outcome.unknown.empty()) {
-    for (auto& path : writes) context.files.keep(path, KJ_ASSERT_NONNULL(kj::mv(at(path).now)));
+    for (auto& path : writes) {
+      // Of what is remembered nobody asks where it is.
+      if (leadsOut(context.root, path, at(path).state.realPath)) continue;
+      context.files.keep(path, KJ_ASSERT_NONNULL(kj::mv(at(path).now)));
+    }
     outcome.isDone = true;
     co_return kj::mv(outcome);
   }

@@ -1,6 +1,7 @@
 #include "tools/questions.h"
 
 #include "base/coroutine.h"
+#include "tools/place.h"
 
 namespace sandbridge {
 
@@ -20,7 +21,8 @@ void passOrRefuse(kj::Maybe<kj::String> refusal) {
 }
 
 kj::Promise<kj::Maybe<kj::String>> askExternal(ToolContext& context, ToolUi& ui, std::string path,
-                                               bool isDirectory) {
+                                               bool isDirectory, std::string place) {
+  if (leadsOut(context.root, path, place)) path = std::move(place);
   if (isInside(context.root, path)) return kj::Maybe<kj::String>(nullptr);
   auto dir = isDirectory ? path : dirName(path);
   auto pattern = normalizePath(joinPath(dir, "*"));

@@ -11,10 +11,10 @@ kj::Promise<kj::Maybe<kj::String>> ask(ToolUi& ui, ToolUi::Question question);
 // Throws Refusal if there is a text.
 void passOrRefuse(kj::Maybe<kj::String> refusal);
 
-// Asks whether a path outside of the workspace may be touched; nothing for one inside. Returns a
+// Asks whether a path outside of the workspace may be touched; nothing for one inside, unless it leads out to `place`. Returns a
 // refusal's text.
 kj::Promise<kj::Maybe<kj::String>> askExternal(ToolContext& context, ToolUi& ui, std::string path,
-                                               bool isDirectory);
+                                               bool isDirectory, std::string place = "");
 
 // One that "always" answers for everything.
 ToolUi::Question question(kj::StringPtr permission, std::string_view pattern, kj::String metadata);

@@ -4,6 +4,7 @@
 #include "tools/file-kind.h"
 #include "tools/look.h"
 #include "tools/pager.h"
+#include "tools/place.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -13,7 +14,7 @@ namespace sandbridge {
 namespace {
 
 // Everything that an answer about a path can need, in one round trip. First a letter and "<mode
-// hex> <size>" (after E a message) up to a NUL, then for
+// hex> <size>" (after E a message) up to a NUL, where the path really is up to another, then for
 //   E  (no such thing) the names in its directory, "./" before and NUL behind each
 //   D  the names of the directories in it (also through links), an empty name, all names
 //   U, O  (unreadable, no regular file) nothing
@@ -25,21 +26,23 @@ namespace {
 constexpr kj::StringPtr SCRIPT = R"sh(
 export LC_ALL=C
 path=$1 parent=$2 first=$3 count=$4 inline=$5 instructions=$6 boundary=$7 binary=$8
-shift 8
+root=$9
+shift 9
 names() { find "$@" -print0 2>/dev/null | head -c 16000000; }
+place "$path"
 if ! out=$(stat -L -c '%f %s' -- "$path" 2>&1); then
-  printf 'E%s\0' "$out"
+  printf 'E%s\0%s\0' "$out" "$place"
   if cd -- "$parent" 2>/dev/null; then names . -mindepth 1 -maxdepth 1; fi
 elif [ -d "$path" ]; then
   if [ -r "$path" ] && cd -- "$path" 2>/dev/null; then
-    printf 'D%s\0' "$out"
+    printf 'D%s\0%s\0' "$out" "$place"
     names -L . -mindepth 1 -maxdepth 1 -type d
     printf '\0'
     names . -mindepth 1 -maxdepth 1
-  else printf 'U%s\0' "$out"
+  else printf 'U%s\0%s\0' "$out" "$place"
   fi
-elif [ ! -f "$path" ]; then printf 'O%s\0' "$out"
-elif [ ! -r "$path" ]; then printf 'U%s\0' "$out"
+elif [ ! -f "$path" ]; then printf 'O%s\0%s\0' "$out" "$place"
+elif [ ! -r "$path" ]; then printf 'U%s\0%s\0' "$out" "$place"
 else
   kind=P
   if [ "${out#* }" -le "$inline" ]; then kind=C
@@ -52,7 +55,7 @@ else
       [ "$returns" -eq "$(sed -n "/$cr\$/p" <"$path" | wc -l)" ] || kind=R
     fi
   fi
-  printf '%s%s\0' $kind "$out"
+  printf '%s%s\0%s\0' $kind "$out" "$place"
   for dir do
     for name in AGENTS.md CLAUDE.md CONTEXT.md; do
       if [ -f "$dir/$name" ]; then
@@ -96,6 +99,7 @@ struct Sight {
   StatError error = StatError::NONE;
   uint32_t mode = 0;
   uint64_t size = 0;
+  std::string place;
   std::vector<std::string> names, directories;  // without "./"
   std::vector<Instructions> instructions;
   std::string_view body;  // C: the content; P, R, B: the sample
@@ -142,6 +146,7 @@ Sight parseSight(kj::Array<kj::byte> output, std::string_view boundary) {
   sight.kind = text[0];
   text.remove_prefix(1);
   std::string head(takeUntil(text, NUL));
+  sight.place = takeUntil(text, NUL);
   if (sight.kind == 'E') {
     sight.error = statErrorOf(head);
     sight.names = takeNames(text);
@@ -203,8 +208,9 @@ kj::Promise<Sight> see(ToolContext& context, std::string path, uint64_t first, u
   args.add(kj::str(INSTRUCTIONS_BYTES + 1));
   args.add(kj::str(boundary));
   args.add(kj::str(hasBinaryName(path) ? "yes" : "no"));
+  args.add(toKj(context.root));
   for (auto& dir : instructionDirs(context, path, given)) args.add(toKj(dir));
-  auto captured = co_await look(context, SCRIPT, args.releaseAsArray(), 40u << 20);
+  auto captured = co_await look(context, kj::str(PLACE_FUNCTION, SCRIPT), args.releaseAsArray(), 40u << 20);
   co_return parseSight(kj::mv(captured.output), view(boundary));
 }
 
@@ -418,7 +424,7 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
       if (sight.kind == 'E' && sight.error != StatError::MISSING) {
         throw Refusal{fileSystemError(tagOf(sight.error), "stat", path)};
       }
-      passOrRefuse(co_await askExternal(context, ui, path, sight.isDirectory()));
+      passOrRefuse(co_await askExternal(context, ui, path, sight.isDirectory(), sight.place));
       passOrRefuse(co_await ask(ui, question("read", title, kj::str("{}"))));
       allowed = true;
       if (context.timer.now() - before > STALE) sight = co_await see(context, path, first, limit, alreadyGiven());
@@ -461,7 +467,10 @@ kj::Promise<ToolResult> runRead(ToolContext& context, Arguments arguments, ToolU
           } else if (inlined) {
             auto whole = chars(sight.body).asBytes();
             pager.feed(whole);
-            context.files.keep(path, kj::heapArray<const kj::byte>(whole));
+            // Of what is remembered nobody asks where it is.
+            if (!leadsOut(context.root, path, sight.place)) {
+              context.files.keep(path, kj::heapArray<const kj::byte>(whole));
+            }
           } else {
             auto stream = co_await context.workspace.readFile(toKj(path));
             auto buffer = kj::heapArray<kj::byte>(65536);

@@ -28,6 +28,14 @@ std::vector<std::string_view> splitNul(std::string_view text) {
   }
 }
 
+std::string takePlace(std::string_view& output) {
+  size_t end = output.find('\0');
+  if (!output.starts_with('/') || end == std::string_view::npos) return "";
+  std::string place(output.substr(0, end));
+  output.remove_prefix(end + 1);
+  return place;
+}
+
 std::string found(std::string_view dir, std::string_view name) {
   if (name.starts_with("./")) name.remove_prefix(2);
   return joinPath(dir, name);

@@ -14,6 +14,10 @@ extern const kj::StringPtr SEARCH_FUNCTIONS;
 // Splits at NUL; leaves out a last part without one.
 std::vector<std::string_view> splitNul(std::string_view text);
 
+// What a script printed of PLACE_FUNCTION's `place`, with a NUL behind it, before its answer; nothing if it printed none. Takes it
+// off `output`.
+std::string takePlace(std::string_view& output);
+
 // The directory's path joined with a name as "./a/b".
 std::string found(std::string_view dir, std::string_view name);
 

@@ -33,6 +33,7 @@ kj::Promise<ToolResult> runWrite(ToolContext& context, Arguments arguments, Tool
     kj::Maybe<kj::Exception> failure;
     for (unsigned plans = 0;; ++plans) {
       if (plans == MOST_PLANS) throw keepsChanging(path);
+      passOrRefuse(co_await turn->askPlace(ui));
       exists = turn->state.exists();
       bool oversize = exists && turn->state.isRegular() && turn->state.size > DIFF_BYTES;
       bool bom = false;

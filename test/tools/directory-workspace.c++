@@ -336,7 +336,7 @@ kj::Promise<kj::Maybe<FileState>> DirectoryWorkspace::replaceFile(
     co_return kj::Maybe<FileState>(nullptr);
   }
   auto captured = co_await runScript(
-      lookScript(), kj::arr(kj::str(LOOK_INLINE_BYTES), kj::str("boundary"), kj::str(path)), 2u << 20);
+      lookScript(), kj::arr(kj::str(LOOK_INLINE_BYTES), kj::str("boundary"), kj::str(rootText), kj::str(path)), 2u << 20);
   co_return kj::Maybe<FileState>(kj::mv(parseLook(captured.output, "boundary", 1)[0]));
 }
 

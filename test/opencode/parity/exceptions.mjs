@@ -1,4 +1,5 @@
-// Where the sandbox's tools mean to differ from OpenCode's own, and must: there OpenCode hangs or loses data, mostly.
+// Where the sandbox's tools mean to differ from OpenCode's own, and must: there OpenCode hangs, loses data or
+// touches what it would ask for, mostly.
 // README.md has the same list; ../exceptions.test.mjs compares.
 
 /** What is done differently, in which cases it is seen. */
@@ -20,6 +21,15 @@ export const differences = [
     opencode: "is, and may never end",
     here: "is refused",
     cases: ["read/dev-null", "write/device"],
+  },
+  {
+    what: "A symbolic link in the workspace that leads out of it",
+    opencode: "is followed without a question",
+    here: "is followed after the question for what is outside",
+    cases: [
+      "read/link-outside", "read/link-outside-dir", "write/link-outside", "edit/link-outside", "apply_patch/link-outside",
+      "glob/link-outside", "grep/link-outside",
+    ],
   },
   {
     what: "An edit of a file that is not all UTF-8",
