@@ -127,8 +127,9 @@ TEST_CASE("what is typed into a terminal reaches the program, control characters
 
 TEST_CASE("a terminal is resized through the socket and by request, within bounds") {
   Daemon d;
-  auto session = startShell(d, "trap 'stty size' WINCH; while :; do read line; done");
+  auto session = startShell(d, "trap 'stty size' WINCH; echo ready; while :; do read line; done");
   Client client(d, session);
+  client.expect("ready");  // before, the shell would not notice
   CHECK(infoOf(d, session).find(R"("rows":24,"cols":80)") != std::string::npos);
   client.resize(120, 40);
   client.expect("40 120\r\n");
