@@ -3,8 +3,8 @@
 #include "tools/diff.h"
 #include "tools/file-turn.h"
 #include "tools/patch-tree.h"
-#include "tools/place.h"
 #include "tools/patch.h"
+#include "tools/place.h"
 
 #include <algorithm>
 
