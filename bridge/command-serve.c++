@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "front/previews.h"
 #include "localcloud/local-cloud.h"
+#include "lsp/session-servers.h"
 #include "net/http-client.h"
 #include "net/http-server.h"
 #include "opencode-front.h"
@@ -187,7 +188,7 @@ class ServeCommand {
                                        : api::ServerInfo::Backend::LOCAL;
     auto& previews = *bridge.previews;
     bridge.rpcApi = newRpcApi(*bridge.sessions, [&timer, &previews, &files = bridge.files](kj::StringPtr rootId, Workspace& workspace) {
-      return newToolbox(workspace, timer, files, previews.linksOf(rootId));
+      return newToolbox(workspace, timer, files, previews.linksOf(rootId), lsp::newSessionServers(workspace, timer));
     }, kj::mv(options));
 
     kj::HttpHeaderTable::Builder builder;

@@ -28,6 +28,10 @@ class ToolCommand {
         CLIENT_ENVIRONMENT);
     session.addTo(builder);
     return builder
+        .addOption({"no-diagnostics"}, [this]() -> kj::MainBuilder::Validity {
+          diagnostics = false;
+          return true;
+        }, "Ask no language server in the sandbox about the files that the tool changes.")
         .expectArg("<name>", [this](kj::StringPtr value) -> kj::MainBuilder::Validity {
           name = value;
           return true;
@@ -63,10 +67,13 @@ class ToolCommand {
   SessionOptions session;
   kj::StringPtr name;
   kj::StringPtr arguments = "{}";
+  bool diagnostics = true;
 
   kj::Promise<int> call(kj::AsyncIoContext& io, kj::String text) {
     auto client = co_await connectBridge(io);
-    auto request = session.open(*client).toolsRequest().send().getTools().callRequest();
+    auto tools = session.open(*client).toolsRequest();
+    tools.initOptions().setDiagnostics(diagnostics);
+    auto request = tools.send().getTools().callRequest();
     request.setName(name);
     request.setArguments(text);
     auto response = co_await request.send();

@@ -119,7 +119,7 @@ interface Session {
   info @1 () -> (info :SessionInfo);
   # What is known now. Creates and resumes nothing.
 
-  tools @2 () -> (tools :Tools);
+  tools @2 (options :ToolOptions) -> (tools :Tools);
   files @3 () -> (files :Files);
   processes @4 () -> (processes :Processes);
   # Parts of the session. No I/O: pipeline on them.
@@ -130,6 +130,15 @@ interface Session {
   destroy @6 ();
   # Deletes the sandbox and everything in it, after the calls under way have ended (for 30 s at most; then they are
   # cut). Succeeds silently when there is none. Calls made meanwhile fail with `notFound`.
+}
+
+struct ToolOptions {
+  diagnostics @0 :Bool = true;
+  # Whether write, edit, multiedit and apply_patch tell the errors that a language server in the sandbox finds in what they
+  # have changed, as OpenCode does: at the end of `ToolResult.output` and as `diagnostics` in its metadata. Servers are clangd,
+  # pyright-langserver, typescript-language-server and gopls, by the file's extension, where the image has them in PATH; one
+  # runs for a session and is ended after five minutes without changes. An answer waits 1.5 s at most for them and never
+  # fails for them. Without, nothing is started and nothing waits.
 }
 
 interface Tools {

@@ -146,8 +146,8 @@ kj::String openCodeConfig(kj::StringPtr users, kj::StringPtr pluginPath) {
   }
   plugins.PushBack(edit.text(pluginPath), edit.allocator);  // the last plugin wins
   edit.set(document, "plugin", kj::mv(plugins));
-  // What would touch or describe the machine, or send the work elsewhere.
-  edit.set(document, "lsp", JsonValue(false));
+  // What would touch or describe the machine, or send the work elsewhere. Not `lsp`: the plugin switches it off and minds
+  // what the user says of it, and without the plugin no file is touched.
   edit.set(document, "formatter", JsonValue(false));
   edit.set(document, "snapshot", JsonValue(false));
   edit.set(document, "autoupdate", JsonValue(false));

@@ -113,7 +113,7 @@ api::Session::Client newSessionCapability(kj::Own<SharedSession> session, kj::St
                                           kj::Own<ConnectionLimits> limits,
                                           kj::Own<Background> background, kj::Own<Quota::Ticket> ticket);
 api::Tools::Client newToolsCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits,
-                                      kj::String sessionId);
+                                      kj::String sessionId, api::ToolOptions::Reader options);
 api::Files::Client newFilesCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits);
 api::Processes::Client newProcessesCapability(kj::Own<SharedSession> session,
                                               kj::Own<ConnectionLimits> limits);

@@ -30,7 +30,8 @@ class SessionCapability final : public api::Session::Server {
   kj::Promise<void> tools(ToolsContext context) override {
     return answer(context, [&]() -> kj::Promise<void> {
       context.getResults(capnp::MessageSize{4, 1})
-          .setTools(newToolsCapability(kj::addRef(*shared), kj::addRef(*limits), kj::str(sessionId)));
+          .setTools(newToolsCapability(kj::addRef(*shared), kj::addRef(*limits), kj::str(sessionId),
+                                       context.getParams().getOptions()));
       return kj::READY_NOW;
     });
   }
@@ -54,13 +55,19 @@ class SessionCapability final : public api::Session::Server {
   // Who asked for these two may hang up at once: they are carried out all the same.
   kj::Promise<void> suspend(SuspendContext context) override {
     return answer(context, [&]() {
-      return background->run(shared->session->suspend().attach(kj::addRef(*shared)));
+      return background->run(shared->toolbox->rest()
+                                 .then([&session = *shared->session]() { return session.suspend(); })
+                                 .attach(kj::addRef(*shared)));
     });
   }
 
   kj::Promise<void> destroy(DestroyContext context) override {
     return answer(context, [&]() {
-      return background->run(shared->session->destroy().attach(kj::addRef(*shared)));
+      // The deletion waits for what the tools run.
+      auto rested = shared->toolbox->rest();
+      return background->run(shared->session->destroy()
+                                 .then([rested = kj::mv(rested)]() mutable { return kj::mv(rested); })
+                                 .attach(kj::addRef(*shared)));
     });
   }
 

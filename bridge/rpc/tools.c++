@@ -12,8 +12,8 @@ constexpr size_t OUTPUT_WINDOW = 1u << 20;
 // The person behind the call, at the other end of the connection.
 class RemoteUi final : public ToolUi {
  public:
-  RemoteUi(api::ToolUi::Client client, kj::StringPtr sessionId)
-      : client(kj::mv(client)), sessionId(sessionId) {}
+  RemoteUi(api::ToolUi::Client client, kj::StringPtr sessionId, bool diagnostics)
+      : client(kj::mv(client)), sessionId(sessionId), diagnostics(diagnostics) {}
 
   kj::Promise<void> ask(Question question) override {
     auto request = client.askRequest();
@@ -42,6 +42,7 @@ class RemoteUi final : public ToolUi {
   }
 
   kj::StringPtr conversation() override { return sessionId; }
+  bool wantsDiagnostics() override { return diagnostics; }
 
   kj::Promise<void> drain() { return window.drain(); }
 
@@ -50,6 +51,7 @@ class RemoteUi final : public ToolUi {
 
   api::ToolUi::Client client;
   kj::StringPtr sessionId;
+  bool diagnostics;
   CallWindow window{OUTPUT_WINDOW};
 
   static void fill(capnp::List<capnp::Text>::Builder out, kj::ArrayPtr<const kj::String> texts) {
@@ -57,11 +59,24 @@ class RemoteUi final : public ToolUi {
   }
 };
 
+// Nobody.
+class AbsentUi final : public SilentUi {
+ public:
+  explicit AbsentUi(bool diagnostics) : diagnostics(diagnostics) {}
+  bool wantsDiagnostics() override { return diagnostics; }
+
+ private:
+  bool diagnostics;
+};
+
 class ToolsCapability final : public api::Tools::Server {
  public:
   ToolsCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits,
-                  kj::String sessionId)
-      : shared(kj::mv(session)), limits(kj::mv(limits)), sessionId(kj::mv(sessionId)) {}
+                  kj::String sessionId, api::ToolOptions::Reader options)
+      : shared(kj::mv(session)),
+        limits(kj::mv(limits)),
+        sessionId(kj::mv(sessionId)),
+        diagnostics(options.getDiagnostics()) {}
 
   kj::Promise<void> call(CallContext context) override {
     return answer(context, [&]() { return run(context); });
@@ -71,17 +86,19 @@ class ToolsCapability final : public api::Tools::Server {
   kj::Own<SharedSession> shared;
   kj::Own<ConnectionLimits> limits;
   kj::String sessionId;  // of the family, the one that calls
+  bool diagnostics;
 
   kj::Promise<void> run(CallContext context) {
     auto ticket = limits->toolCalls->take();
     auto params = context.getParams();  // stays until the call has returned
     ToolResult result;
     if (params.hasUi()) {
-      RemoteUi ui(params.getUi(), sessionId);
+      RemoteUi ui(params.getUi(), sessionId, diagnostics);
       result = co_await shared->toolbox->call(params.getName(), params.getArguments(), ui);
       co_await ui.drain();
     } else {
-      result = co_await shared->toolbox->call(params.getName(), params.getArguments(), silentUi());
+      AbsentUi ui(diagnostics);
+      result = co_await shared->toolbox->call(params.getName(), params.getArguments(), ui);
     }
     auto out = context.getResults(sizeOf(result)).initResult();
     out.setFailed(result.failed);
@@ -109,8 +126,8 @@ class ToolsCapability final : public api::Tools::Server {
 }  // namespace
 
 api::Tools::Client newToolsCapability(kj::Own<SharedSession> session, kj::Own<ConnectionLimits> limits,
-                                      kj::String sessionId) {
-  return kj::heap<ToolsCapability>(kj::mv(session), kj::mv(limits), kj::mv(sessionId));
+                                      kj::String sessionId, api::ToolOptions::Reader options) {
+  return kj::heap<ToolsCapability>(kj::mv(session), kj::mv(limits), kj::mv(sessionId), options);
 }
 
 }  // namespace sandbridge

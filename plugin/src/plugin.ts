@@ -15,6 +15,7 @@ import { toolBeforeHook } from "./hooks/tool-before.ts";
 import { sharedConnection } from "./host/connection.ts";
 import { Family } from "./host/family.ts";
 import { readOptions } from "./host/options.ts";
+import { Sessions } from "./host/sessions.ts";
 import { SKILL } from "./tools/known.ts";
 import { sandboxTools } from "./tools/sandbox-tools.ts";
 import { defineTools } from "./tools/tools-shape.ts";
@@ -24,7 +25,8 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
   const options = readOptions(given);
   const connection = sharedConnection(options);
   const family = new Family(client);
-  const sessionOf = async (id: string) => connection.session(id, { root: await family.rootOf(id) });
+  const sessions = new Sessions(connection, family, options.diagnostics);
+  const sessionOf = (id: string) => sessions.of(id);
   const results = new Results();
   const resume = new Resume(client, family, connection, sessionOf);
   const replaceFiles = chatMessageHook(directory, sessionOf);
@@ -47,9 +49,13 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
     },
     "experimental.chat.system.transform": systemHook([directory, worktree], (id) => instructions.section(id)),
     "shell.env": shellEnvHook(options, family),
-    config: configHook(options, ({ mcp }) => void audit.run(mcp)),
+    config: configHook(options, ({ settings, lspWanted }) => {
+      sessions.diagnostics = options.diagnostics && lspWanted;
+      void audit.run(settings["mcp"]);
+    }),
     event: async (occurrence) => {
       if (occurrence.event.type === "session.created") resume.noteNew(occurrence.event.properties.info.id);
+      if (occurrence.event.type === "session.deleted") sessions.forget(occurrence.event.properties.info.id);
       await onEvent(occurrence);
     },
     // The connection serves the process and the sandboxes outlive it: only what belongs to this instance ends.

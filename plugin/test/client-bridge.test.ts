@@ -205,6 +205,20 @@ describe("sessions", () => {
     assert.equal(await kind(open("client test: other").files.read("shared.txt")), "notFound");
   });
 
+  test("are told of errors in changed files, unless they do not want it", async () => {
+    const quiet = client.session("client test: quiet", { diagnostics: false });
+    const told = await quiet.tools.call("write", { filePath: "broken.c", content: "int x = missing;\n" });
+    assert.equal(told.output, "Wrote file successfully.");
+    const loud = client.session("client test: quiet");
+    // A server that is slow to start is late for the first calls.
+    let output = "";
+    for (let attempt = 0; attempt < 8 && !output.includes("<diagnostics"); attempt++) {
+      ({ output } = await loud.tools.call("write", { filePath: "broken.c", content: `int x = missing${attempt};\n` }));
+    }
+    assert.match(output, /^Wrote file successfully\.\n\nLSP errors detected in this file, please fix:\n<diagnostics file="\/workspace\/broken\.c">\nERROR \[1:9\]/);
+    await loud.destroy();
+  });
+
   test("are listed, watched and destroyed", async () => {
     const events: string[] = [];
     using watch = client.watch((event) => {

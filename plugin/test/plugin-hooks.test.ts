@@ -73,6 +73,18 @@ test("the config hook opens agents' rules too, and hides the tools that show the
   assert.match(sandboxShell(), /\/bin\/sandbridge-shell$/);
 });
 
+test("the user's word on language servers is kept, also by a second copy of the plugin; OpenCode starts none", async () => {
+  for (const [lsp, wanted] of [[undefined, true], [true, true], [{ clangd: { disabled: true } }, true], [false, false]]) {
+    const config = { permission: {}, ...(lsp !== undefined && { lsp }) };
+    for (let copy = 0; copy < 2; copy++) {
+      const told: boolean[] = [];
+      await configHook(options, ({ lspWanted }) => told.push(lspWanted))(config as unknown as Config);
+      assert.deepEqual(told, [wanted]);
+      assert.equal(config.lsp, false);
+    }
+  }
+});
+
 test("kept output is read without a question, unless the user's rules say otherwise", async () => {
   const opened = async (permission: unknown) => {
     const config = { permission };
@@ -171,6 +183,8 @@ test("a prompt without an environment block, as for titles, is only cleaned", ()
 test("options that do not exist or have the wrong type are named", () => {
   assert.throws(() => readOptions({ ulr: "x" }), /there is no option "ulr"/);
   assert.throws(() => readOptions({ url: 5 }), /option "url" must be a string/);
+  assert.throws(() => readOptions({ diagnostics: "off" }), /option "diagnostics" must be true or false/);
+  assert.equal(readOptions({ diagnostics: false }).diagnostics, false);
   assert.throws(() => readOptions({ allowTools: "x" }), /option "allowTools" must be a list/);
   assert.throws(() => readOptions({ permission: [] }), /option "permission" must be an object/);
 });

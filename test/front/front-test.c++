@@ -69,14 +69,15 @@ struct WithEnvironment {
 
 TEST_CASE("the configuration keeps the user's, and ours is over it") {
   auto doc = parseJson(openCodeConfig(
-      R"({"model":"a/b","share":"auto","plugin":["theirs"],"provider":{"x":{}}})", "/the/plugin"));
+      R"({"model":"a/b","lsp":true,"share":"auto","plugin":["theirs"],"provider":{"x":{}}})", "/the/plugin"));
   CHECK(KJ_ASSERT_NONNULL(getString(doc, "model")) == "a/b");
   CHECK(getObject(doc, "provider") != nullptr);
   auto& plugins = KJ_ASSERT_NONNULL(getArray(doc, "plugin"));
   REQUIRE(plugins.Size() == 2);
   CHECK(stringOf(plugins[1]) == "/the/plugin");  // the last one wins
   CHECK(KJ_ASSERT_NONNULL(getString(doc, "share")) == "disabled");
-  for (auto name : {"lsp", "formatter", "snapshot", "autoupdate"}) {
+  CHECK(KJ_ASSERT_NONNULL(getBool(doc, "lsp")));  // the plugin's to mind
+  for (auto name : {"formatter", "snapshot", "autoupdate"}) {
     CHECK(!KJ_ASSERT_NONNULL(getBool(doc, name)));
   }
   auto e = kj::runCatchingExceptions([]() { openCodeConfig("[1]", "/p"); });

@@ -59,6 +59,19 @@ TEST_CASE("a session with a root shares the root's sandbox") {
   CHECK(bridge.sessions.sessions.find("child"_kj) == nullptr);
 }
 
+TEST_CASE("what the tools keep running ends before the sandbox is suspended or deleted") {
+  TestBridge bridge;
+  auto client = bridge.connect();
+  auto session = openSession(*client, "s");
+  session.prepareRequest().send().wait(bridge.io.waitScope);
+  CHECK(bridge.rests == 0);
+  session.suspendRequest().send().wait(bridge.io.waitScope);
+  CHECK(bridge.rests == 1);
+  CHECK(bridge.sessions.session("s").status == "suspended");
+  session.destroyRequest().send().wait(bridge.io.waitScope);
+  CHECK(bridge.rests == 2);
+}
+
 TEST_CASE("sandbox options arrive, and numbers that are none are refused") {
   TestBridge bridge;
   auto client = bridge.connect();

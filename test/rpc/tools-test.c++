@@ -175,6 +175,27 @@ TEST_CASE("without a person everything is allowed and nothing is shown") {
   CHECK(kj::str(response.getResult().getOutput()) == "ran");
 }
 
+TEST_CASE("diagnostics are wanted unless the tools' options say otherwise, with and without a person") {
+  TestBridge bridge;
+  auto client = bridge.connect();
+  bridge.handler = [](kj::StringPtr, kj::StringPtr, ToolUi& ui) -> kj::Promise<ToolResult> {
+    return textResult(ui.wantsDiagnostics() ? "wanted" : "unwanted");
+  };
+  auto call = [&](kj::Maybe<bool> option, bool withPerson) {
+    Person person;
+    auto request = openSession(*client, "s").toolsRequest();
+    KJ_IF_MAYBE(wanted, option) { request.initOptions().setDiagnostics(*wanted); }
+    auto callRequest = request.send().getTools().callRequest();
+    if (withPerson) callRequest.setUi(kj::heap<PersonUi>(person));
+    return kj::str(callRequest.send().wait(bridge.io.waitScope).getResult().getOutput());
+  };
+  for (bool withPerson : {false, true}) {
+    CHECK(call(nullptr, withPerson) == "wanted");
+    CHECK(call(true, withPerson) == "wanted");
+    CHECK(call(false, withPerson) == "unwanted");
+  }
+}
+
 kj::Promise<ToolResult> printMuch(ToolUi& ui, unsigned chunks, unsigned& sent) {
   auto chunk = kj::heapArray<kj::byte>(64u << 10);
   for (unsigned i = 0; i < chunks; ++i) {

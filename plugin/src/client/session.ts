@@ -94,7 +94,9 @@ export class SessionHandle implements SandboxSession {
     return (this.#capabilities = {
       link,
       session,
-      tools: session.tools().getTools(),
+      tools: session.tools((p) => {
+        p._initOptions().diagnostics = this.#options.diagnostics ?? true;
+      }).getTools(),
       files: session.files().getFiles(),
       processes: session.processes().getProcesses(),
     });

@@ -87,6 +87,11 @@ export interface SessionOptions {
   root?: string | undefined;
   /** Used when the sandbox has to be created. Default: the bridge's. */
   sandbox?: SandboxOptions | undefined;
+  /**
+   * Whether the tools that change files tell the errors that a language server in the sandbox finds in them, which may take
+   * them 1.5 s longer. Default: true.
+   */
+  diagnostics?: boolean | undefined;
 }
 
 export interface SandboxOptions {

@@ -16,13 +16,27 @@ type Rules = Record<string, unknown>;
 /** Questions that our tools ask. */
 const OURS = new Set(["*", "bash", "read", "edit", "glob", "grep", "external_directory"]);
 
-/** `onConfigured` is given the configuration once it is what OpenCode will use. */
+/**
+ * On the configuration, once this hook has changed it: whether the user's `lsp` was not `false`. OpenCode may load two copies of
+ * this plugin, whose hooks are given the same object.
+ */
+const LSP_WANTED = Symbol.for("opencode-sandbridge.lsp-wanted.1");
+
+export interface Configured {
+  /** What OpenCode will use. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Whether the user has not switched language servers off. Without a word from him OpenCode starts none; we do. */
+  readonly lspWanted: boolean;
+}
+
 export function configHook(
   options: Options,
-  onConfigured: (settings: Readonly<Record<string, unknown>>) => void = () => {},
+  onConfigured: (configured: Configured) => void = () => {},
 ): NonNullable<Hooks["config"]> {
   return async (config) => {
-    const settings: Rules = config as Rules;
+    const settings: Rules & { [LSP_WANTED]?: boolean } = config as Rules;
+    const lspWanted = settings[LSP_WANTED] ?? settings["lsp"] !== false;
+    Object.defineProperty(settings, LSP_WANTED, { value: lspWanted });
     const permission = openPermissions(settings["permission"], options.permission);
     for (const tool of HIDDEN) {
       if (!isAllowed(tool, options)) permission[tool] = "deny";
@@ -41,7 +55,7 @@ export function configHook(
     settings["snapshot"] = false;
     settings["lsp"] = false;
     settings["formatter"] = false;
-    onConfigured(settings);
+    onConfigured({ settings, lspWanted });
   };
 }
 

@@ -10,6 +10,8 @@ export interface Options {
   allowTools: readonly string[];
   /** The user's permission rules for the sandbox's tools, in OpenCode's form; they take the place of the closed block. */
   permission: Readonly<Record<string, unknown>>;
+  /** Whether language servers in the sandbox are asked about changed files; OpenCode's own `"lsp": false` says no, too. */
+  diagnostics: boolean;
 }
 
 /** A bridge that is started again is back well within it. */
@@ -17,7 +19,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Throws a sentence for people about the first thing that is wrong. */
 export function readOptions(given: Readonly<Record<string, unknown>> | undefined): Options {
-  const options: Options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, allowTools: [], permission: {} };
+  const options: Options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, allowTools: [], permission: {}, diagnostics: true };
   for (const [name, value] of Object.entries(given ?? {})) {
     switch (name) {
       case "url":
@@ -29,6 +31,10 @@ export function readOptions(given: Readonly<Record<string, unknown>> | undefined
       case "connectTimeoutMs":
         if (typeof value !== "number" || !(value > 0)) throw new Error(`option "${name}" must be a number above 0`);
         options[name] = value;
+        break;
+      case "diagnostics":
+        if (typeof value !== "boolean") throw new Error(`option "${name}" must be true or false`);
+        options.diagnostics = value;
         break;
       case "allowTools":
         if (!Array.isArray(value) || !value.every((tool) => typeof tool === "string")) {

@@ -61,7 +61,7 @@ export class HostSide extends Side {
 export class SandboxSide extends Side {
   static async start() {
     const side = new SandboxSide();
-    side.world = await World.start({ options: { permission: ASK } });
+    side.world = await World.start({ options: { permission: ASK }, config: { lsp: false } });
     try {
       side.opencode = side.world.opencode;
       side.root = await side.opencode.newSession();

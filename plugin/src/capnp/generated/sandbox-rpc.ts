@@ -933,8 +933,26 @@ export class Session_Tools$Params extends $.Struct {
   static override readonly _capnp = {
     displayName: "tools$Params",
     id: "feb2c45f2ad13c18",
-    size: new $.ObjectSize(0, 0),
+    size: new $.ObjectSize(0, 1),
   };
+  _adoptOptions(value: $.Orphan<ToolOptions>): void {
+    $.utils.adopt(value, $.utils.getPointer(0, this));
+  }
+  _disownOptions(): $.Orphan<ToolOptions> {
+    return $.utils.disown(this.options);
+  }
+  get options(): ToolOptions {
+    return $.utils.getStruct(0, ToolOptions, this);
+  }
+  _hasOptions(): boolean {
+    return !$.utils.isNull($.utils.getPointer(0, this));
+  }
+  _initOptions(): ToolOptions {
+    return $.utils.initStructAt(0, ToolOptions, this);
+  }
+  set options(value: ToolOptions) {
+    $.utils.copyFrom(value, $.utils.getPointer(0, this));
+  }
   override toString(): string { return "Session_Tools$Params_" + super.toString(); }
 }
 export class Session_Tools$Results extends $.Struct {
@@ -1299,6 +1317,29 @@ export class Session extends $.Interface {
     size: new $.ObjectSize(0, 0),
   };
   override toString(): string { return "Session_" + super.toString(); }
+}
+export class ToolOptions extends $.Struct {
+  static override readonly _capnp = {
+    displayName: "ToolOptions",
+    id: "f56fe3f56303d7dc",
+    size: new $.ObjectSize(8, 0),
+    defaultDiagnostics: $.getBitMask(true, 0)
+  };
+  /**
+* Whether write, edit, multiedit and apply_patch tell the errors that a language server in the sandbox finds in what they
+* have changed, as OpenCode does: at the end of `ToolResult.output` and as `diagnostics` in its metadata. Servers are clangd,
+* pyright-langserver, typescript-language-server and gopls, by the file's extension, where the image has them in PATH; one
+* runs for a session and is ended after five minutes without changes. An answer waits 1.5 s at most for them and never
+* fails for them. Without, nothing is started and nothing waits.
+*
+*/
+  get diagnostics(): boolean {
+    return $.utils.getBit(0, this, ToolOptions._capnp.defaultDiagnostics);
+  }
+  set diagnostics(value: boolean) {
+    $.utils.setBit(0, value, this, ToolOptions._capnp.defaultDiagnostics);
+  }
+  override toString(): string { return "ToolOptions_" + super.toString(); }
 }
 export class Tools_Call$Params extends $.Struct {
   static override readonly _capnp = {
