@@ -22,7 +22,8 @@ void passOrRefuse(kj::Maybe<kj::String> refusal) {
 
 kj::Promise<kj::Maybe<kj::String>> askExternal(ToolContext& context, ToolUi& ui, std::string path,
                                                bool isDirectory, std::string place) {
-  if (leadsOut(context.root, path, place)) path = std::move(place);
+  // Names in the sandbox are any bytes; questions are text.
+  if (leadsOut(context.root, path, place)) path = view(validUtf8(chars(place).asBytes()));
   if (isInside(context.root, path)) return kj::Maybe<kj::String>(nullptr);
   auto dir = isDirectory ? path : dirName(path);
   auto pattern = normalizePath(joinPath(dir, "*"));

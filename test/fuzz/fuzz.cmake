@@ -8,6 +8,7 @@ file(GLOB fuzz_subjects CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/bridge/tools/*.c++
   ${CMAKE_SOURCE_DIR}/bridge/net/*.c++
   ${CMAKE_SOURCE_DIR}/bridge/tensorlake/*.c++
+  ${CMAKE_SOURCE_DIR}/bridge/lsp/framing.c++ ${CMAKE_SOURCE_DIR}/bridge/lsp/messages.c++
   ${CMAKE_SOURCE_DIR}/bridge/sandbox/command-*.c++
   ${localcloud}/record-files.c++ ${localcloud}/*-record.c++ ${localcloud}/*-format.c++ ${localcloud}/*-policy.c++
   ${localcloud}/*-access.c++ ${localcloud}/address-*.c++ ${localcloud}/http-reply.c++ ${localcloud}/query.c++ ${localcloud}/hardening.c++

@@ -131,6 +131,14 @@ TEST_CASE("a path that is outside by its text is asked for by its text, once") {
   CHECK(bench.places() == std::vector<std::string>{bench.workspace.top + "/back/*"});
 }
 
+TEST_CASE("a place whose name is not text is asked for as text") {
+  Links bench;
+  bench.workspace.put(bench.outside + "/\xff/a.txt", "a\n");
+  bench.link(bench.outside + "/\xff", "strange");
+  CHECK_FALSE(bench.call("read", object({{"filePath", "strange/a.txt"}})).failed);
+  CHECK(bench.places() == std::vector<std::string>{bench.outside + "/\xef\xbf\xbd/*"});
+}
+
 TEST_CASE("a place is told by any shell, and a workspace that is a link is where it says it is") {
   Links bench;
   fs::create_directory_symlink(bench.workspace.rootPath, bench.workspace.top + "/linked");
