@@ -141,6 +141,21 @@ test("an aborted command is stopped, and its result is the bridge's", async () =
   assert.equal(output, "all of it");
 });
 
+test("an aborted command that does not end keeps what it printed, and is not waited for", async () => {
+  const stop = new AbortController();
+  const calling = context({ abort: stop.signal });
+  let ended = (): void => {};
+  const session = sessionThat(async (_name, _args, { onOutput }) => {
+    await onOutput?.(bytes("part"));
+    stop.abort();
+    await new Promise<void>((resolve) => (ended = resolve));
+    throw new Error("nobody waits for this");
+  });
+  const { output } = await runBash(session, { command: "x" }, calling, new LiveMetadata(openCode([]), calling));
+  assert.equal(output, "part\n\n<shell_metadata>\nUser aborted the command\n</shell_metadata>");
+  ended();
+});
+
 test("an aborted command whose end is not told keeps what it printed, with OpenCode's note", async () => {
   const stop = new AbortController();
   const calling = context({ abort: stop.signal });

@@ -27,46 +27,54 @@ export async function runBash(
 
   const tail = new OutputTail();
   const shown = () => ({ output: tail.shown() });
-  const giveUp = delayed(context.abort, END_MS);
+  const drop = new AbortController();
+  const forgetDrop = afterwards(context.abort, END_MS, () => drop.abort(context.abort.reason));
+  const call = forward(session, "bash", args, context, {
+    onOutput: (bytes) => {
+      tail.push(bytes);
+      live.update(shown);
+    },
+    // What the command prints while it ends belongs to the result.
+    stop: context.abort,
+    signal: drop.signal,
+  }).finally(forgetDrop);
+  call.catch(() => {});  // when nobody waits for it any more
+  let forgetPatience = () => {};
+  const impatient = new Promise<CallResult>((resolve) => {
+    forgetPatience = afterwards(context.abort, PATIENCE_MS, () => resolve(aborted(command, tail)));
+  });
   try {
-    return await forward(session, "bash", args, context, {
-      onOutput: (bytes) => {
-        tail.push(bytes);
-        live.update(shown);
-      },
-      // What the command prints while it ends belongs to the result. OpenCode itself waits 250 ms for that.
-      stop: context.abort,
-      signal: giveUp.signal,
-    });
+    return await Promise.race([call, impatient]);
   } catch (error) {
     if (context.abort.aborted) return aborted(command, tail);
     // Also a command that could not be started has shown its output: none.
     await live.updateNow(shown);
     throw error;
   } finally {
-    giveUp.forget();
+    forgetPatience();
     await live.close();
   }
 }
 
-/** How long a command may take to end when it is aborted: the bridge has killed it long before. */
+/**
+ * How long an aborted command's end is waited for. After 250 ms OpenCode 1.18.33 takes no result any more, and the model would
+ * not see what was printed until then.
+ */
+const PATIENCE_MS = 150;
+/** How long the command itself may take to end: the bridge has killed it long before. */
 const END_MS = 20_000;
 
-/** A signal that fires some time after another, unless that is forgotten before. */
-function delayed(signal: AbortSignal, ms: number): { signal: AbortSignal; forget(): void } {
-  const later = new AbortController();
+/** Does something so long after a signal has fired, unless what is returned is called before. */
+function afterwards(signal: AbortSignal, ms: number, action: () => void): () => void {
   let timer: NodeJS.Timeout | undefined;
   const start = () => {
-    timer = setTimeout(() => later.abort(signal.reason), ms);
+    timer = setTimeout(action, ms);
   };
   if (signal.aborted) start();
   else signal.addEventListener("abort", start, { once: true });
-  return {
-    signal: later.signal,
-    forget() {
-      signal.removeEventListener("abort", start);
-      clearTimeout(timer);
-    },
+  return () => {
+    signal.removeEventListener("abort", start);
+    clearTimeout(timer);
   };
 }
 
@@ -85,7 +93,7 @@ function isBashCall(args: object): args is BashCall {
   );
 }
 
-/** What OpenCode's own bash returns when the user stops it, for a command that the bridge could not tell the end of. */
+/** What OpenCode's own bash returns when the user stops it, of a command whose end is not known. */
 function aborted(command: string, tail: OutputTail): CallResult {
   const { text, cut } = tail.kept();
   const note = "\n\n<shell_metadata>\nUser aborted the command\n</shell_metadata>";

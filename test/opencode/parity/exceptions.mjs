@@ -11,6 +11,12 @@ export const differences = [
     cases: ["bash/kill-self", "bash/kill-self-term"],
   },
   {
+    what: "A command that takes more than 250 ms to end when it is aborted",
+    opencode: "tells the model nothing of what it printed",
+    here: "what it printed until then is kept",
+    cases: ["bash/abort-trap-ignored", "bash/abort-slow-death"],
+  },
+  {
     what: "A named pipe that is read",
     opencode: "waits for a writer, for ever",
     here: "is refused",
