@@ -99,6 +99,7 @@ struct SessionEvent {
   sessionId @0 :Text;       # the root session's id
   kind @1 :Kind;
   text @2 :Text;            # a sentence for people
+  port @3 :UInt16;          # of `listening`; else 0
 
   enum Kind {
     created @0;             # a new sandbox was made for the session
@@ -107,6 +108,10 @@ struct SessionEvent {
     lost @3;                # the sandbox ended by itself; its files are gone
     suspended @4;
     deleted @5;
+    listening @6;
+    # A program in the sandbox listens on `port`, whoever started it and on whatever address: told once until it stops to. Looked
+    # for while commands of this bridge run, and for 30 s after one that left something in the background; at most 64 ports.
+    # A port is known about a second after it was opened. A bridge that was started again tells of those that are open anew.
   }
 }
 

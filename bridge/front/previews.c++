@@ -137,11 +137,11 @@ class PreviewsImpl final : public Previews, private SessionObserver {
     }
   }
 
-  void sessionEvent(kj::StringPtr sessionId, SessionEventKind kind, kj::StringPtr) override {
-    if (kind != SessionEventKind::LOST && kind != SessionEventKind::DELETED) return;
-    KJ_IF_MAYBE (keys, ofSession.find(sessionId)) {
+  void sessionEvent(const SessionEvent& event) override {
+    if (event.kind != SessionEventKind::LOST && event.kind != SessionEventKind::DELETED) return;
+    KJ_IF_MAYBE (keys, ofSession.find(event.sessionId)) {
       auto ended = kj::mv(*keys);
-      ofSession.erase(sessionId);
+      ofSession.erase(event.sessionId);
       for (auto& key : ended) close(key, "the sandbox of this preview has ended");
     }
   }

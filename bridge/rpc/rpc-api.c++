@@ -14,6 +14,7 @@ api::SessionEvent::Kind toWire(SessionEventKind kind) {
     case SessionEventKind::LOST: return api::SessionEvent::Kind::LOST;
     case SessionEventKind::SUSPENDED: return api::SessionEvent::Kind::SUSPENDED;
     case SessionEventKind::DELETED: return api::SessionEvent::Kind::DELETED;
+    case SessionEventKind::LISTENING: return api::SessionEvent::Kind::LISTENING;
   }
   KJ_UNREACHABLE;
 }
@@ -37,7 +38,9 @@ class Watch final : public api::Handle::Server, private SessionObserver, private
   bool stopped = false;
   kj::TaskSet calls{*this};
 
-  void sessionEvent(kj::StringPtr sessionId, SessionEventKind kind, kj::StringPtr text) override {
+  bool hearsOfPorts() const override { return true; }
+
+  void sessionEvent(const SessionEvent& event) override {
     if (stopped) return;
     if (unanswered >= MAX_UNANSWERED_EVENTS) {
       stopped = true;
@@ -45,10 +48,11 @@ class Watch final : public api::Handle::Server, private SessionObserver, private
       return;
     }
     auto request = listener.eventRequest();
-    auto event = request.initEvent();
-    event.setSessionId(sessionId);
-    event.setKind(toWire(kind));
-    event.setText(text);
+    auto out = request.initEvent();
+    out.setSessionId(event.sessionId);
+    out.setKind(toWire(event.kind));
+    out.setText(event.text);
+    out.setPort(event.port);
     ++unanswered;
     calls.add(request.send().ignoreResult().then([this]() { --unanswered; }));
   }

@@ -4,6 +4,7 @@
 
 #include "base/coroutine.h"
 #include "sandbox/helper.h"
+#include "sandbox/port-watch.h"
 #include "tensorlake/client.h"
 
 #include <kj/refcount.h>
@@ -17,6 +18,7 @@ class SandboxUse {
 
   virtual tensorlake::DataPlane& plane() = 0;
   virtual HelperState& helper() = 0;
+  virtual kj::StringPtr sandboxId() = 0;
   virtual kj::Own<SandboxUse> addRef() = 0;
 };
 
@@ -26,6 +28,12 @@ class SandboxAccess {
 
   // Creates, finds or resumes the sandbox if need be.
   virtual kj::Promise<kj::Own<SandboxUse>> acquire() = 0;
+
+  // The running sandbox, if one is known, without a lease: neither makes nor resumes it, and a deletion does not wait.
+  virtual kj::Maybe<kj::Own<SandboxUse>> peek() = 0;
+
+  // Looks for ports while commands run.
+  virtual PortWatch& ports() = 0;
 
   // After a failure with `use`: finds out how the sandbox is. True: the failed request was
   // certainly not carried out, and the sandbox can be had (again) by acquire(). Throws SANDBOX_LOST

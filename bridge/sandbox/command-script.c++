@@ -68,6 +68,7 @@ else
   s=$( { { group "$@" 2>&1 >&5 5>&- 6>&- 7>&- | chunks >&6; } 5>&1 6>&7 | chunks >&3; } 4>&1 )
 fi
 set -- $s
+[ "$1" != 0 ] || [ -z "$2" ] || ! kill -0 "-$2" 2>/dev/null || echo b
 printf 'x %s\n' "$1"
 # What the command has left in the background would end with this script.
 exec 3>&- 7>&- >/dev/null 2>&1 </dev/null
@@ -243,6 +244,7 @@ CommandOutput::Step CommandOutput::take(const ProcessEvent& event) {
   }
   if (!isError && line.size() == 1) {
     switch (line[0]) {
+      case 'b': left = true; return step;
       case 'n': step.kind = NO_KEEPER; return step;
       case 'r': step.kind = NOT_KEPT; return step;
       case 'f': step.kind = NOT_STARTED; return step;

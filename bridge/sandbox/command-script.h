@@ -7,6 +7,8 @@
 //   w WORD      instead of all else: the working directory is missing, a file, or denied
 //   d N BASE64  the next bytes of the stream on which the line stands; N counts from 0
 //   e N         the end of that stream, after N lines
+//   b           on stdout, at any time before x or k: something runs on in the background of the
+//               sandbox, of this command or an earlier one
 //   x CODE      last, on stdout: the command's exit code; or k SIGNAL
 //   n, r, f, l  instead of all else, or, for l, at any time: see helper/run.h
 //
@@ -74,6 +76,8 @@ class CommandOutput {
   // Whether everything has come: both streams to their ends, and the status.
   bool complete() const { return ended && (out.ended) && (merged || err.ended); }
   kj::Maybe<ExitStatus> status() const;
+  // Whether something ran on in the background of the sandbox when the command ended.
+  bool leftBehind() const { return left; }
   // What the script itself, not the command, said to its standard error.
   kj::StringPtr complaint() const { return said; }
 
@@ -86,6 +90,7 @@ class CommandOutput {
 
   bool merged;
   bool ended = false;
+  bool left = false;
   uint32_t pid = 0;
   ExitStatus exit;
   Stream out, err;

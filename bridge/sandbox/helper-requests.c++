@@ -125,6 +125,10 @@ ProcessRequest helperEndRequest(uint32_t group) {
   return request(kj::arr(kj::str("end"), kj::str(group)));
 }
 
+ProcessRequest helperPortsRequest(uint64_t forMs) {
+  return request(kj::arr(kj::str("ports"), kj::str(forMs)));
+}
+
 ProcessRequest helperInstallRequest() {
   KJ_ASSERT(image().size() <= MAX_IMAGE);
   ProcessRequest result;

@@ -39,6 +39,9 @@ tensorlake::ProcessRequest helperJoinRequest(kj::StringPtr id, OutputPosition ou
 tensorlake::ProcessRequest helperSignalRequest(uint32_t group, int number);
 tensorlake::ProcessRequest helperEndRequest(uint32_t group);
 
+// Prints for so long, in milliseconds, the ports that something listens on (helper/ports.h). Needs no keeper.
+tensorlake::ProcessRequest helperPortsRequest(uint64_t forMs);
+
 // Puts the helper in its place, whatever lay there before. Safe to repeat and to race. Prints `ok`,
 // or says on standard error what hinders it.
 tensorlake::ProcessRequest helperInstallRequest();

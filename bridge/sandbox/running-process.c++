@@ -38,7 +38,8 @@ class SandboxProcess final : public WorkspaceProcess {
         leave(leave),
         timeout(timeout),
         started(timer.now()),
-        output(output) {}
+        output(output),
+        running(access.ports().commandRuns()) {}
 
   ~SandboxProcess() noexcept(false) {
     if (!ended && !leave) access.background(end());
@@ -86,6 +87,7 @@ class SandboxProcess final : public WorkspaceProcess {
   OutputReceiver& output;
   bool ended = false;
   bool timedOut = false;
+  kj::Maybe<PortWatch::Command> running;  // until the command has ended
 
   bool isHelped() const { return run.operation.size() > 0; }
   kj::Promise<void> end() {
@@ -109,6 +111,8 @@ class SandboxProcess final : public WorkspaceProcess {
         access.background(drain(kj::mv(run.events), timer).attach(use->addRef()));
       }
       ended = true;
+      running = nullptr;
+      if (run.decoder.leftBehind()) access.ports().commandLeftBehind();
       run.events = nullptr;
       use = nullptr;
       if (timedOut || status == nullptr) co_return ExitStatus{ExitStatus::TIMED_OUT, 0};

@@ -33,7 +33,8 @@ class SessionImpl;
 
 class Registry {
  public:
-  virtual void emit(kj::StringPtr sessionId, SessionEventKind kind, kj::StringPtr text) = 0;
+  virtual void emit(const SessionEvent& event) = 0;
+  virtual bool anybodyHearsOfPorts() = 0;
   virtual void background(kj::Promise<void> task) = 0;
   virtual tensorlake::Client& client() = 0;
   virtual kj::Timer& timer() = 0;
@@ -48,13 +49,14 @@ struct Route : public kj::Refcounted {
   HelperState helper;
 };
 
-class SessionImpl final : public Session, public SandboxAccess {
+class SessionImpl final : public Session, public SandboxAccess, private PortListener {
  public:
   SessionImpl(Registry& registry, kj::StringPtr id, SandboxOptions options)
       : registry(registry),
         id(kj::heapString(id)),
         name(sandboxName(id)),
         options(kj::mv(options)),
+        portWatch(*this, *this),
         space(newSandboxWorkspace(*this)) {}
 
   // --- Session ---
@@ -92,8 +94,8 @@ class SessionImpl final : public Session, public SandboxAccess {
       co_await registry.client().suspend(kj::heapString(sandbox->id));
       knownId = kj::heapString(sandbox->id);
       forgetRoute(sandbox->id);
-      registry.emit(id, SessionEventKind::SUSPENDED,
-                    "The sandbox is suspended; its next use resumes it.");
+      emit(SessionEventKind::SUSPENDED,
+           "The sandbox is suspended; its next use resumes it.");
     }
   }
 
@@ -116,6 +118,15 @@ class SessionImpl final : public Session, public SandboxAccess {
     for (int attempt = 0; attempt < 3 && route == nullptr; ++attempt) co_await ensure();
     co_return kj::heap<Use>(kj::mv(lease), kj::addRef(current()));
   }
+
+  kj::Maybe<kj::Own<SandboxUse>> peek() override {
+    KJ_IF_MAYBE (r, route) {
+      return kj::Own<SandboxUse>(kj::heap<Use>(nullptr, kj::addRef(**r)));
+    }
+    return nullptr;
+  }
+
+  PortWatch& ports() override { return portWatch; }
 
   kj::Promise<bool> recover(kj::Own<SandboxUse> use, kj::Exception failure) override {
     auto answer = tensorlake::failureOf(failure);
@@ -181,6 +192,7 @@ class SessionImpl final : public Session, public SandboxAccess {
   kj::Maybe<kj::ForkedPromise<void>> destroying;
   bool destroyDone = true;
 
+  PortWatch portWatch;
   size_t leases = 0;
   kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> unused;
   kj::Own<Workspace> space;
@@ -203,16 +215,34 @@ class SessionImpl final : public Session, public SandboxAccess {
 
   class Use final : public SandboxUse {
    public:
-    Use(kj::Own<Lease> lease, kj::Own<Route> route) : lease(kj::mv(lease)), route(kj::mv(route)) {}
+    Use(kj::Maybe<kj::Own<Lease>> lease, kj::Own<Route> route)
+        : lease(kj::mv(lease)), route(kj::mv(route)) {}
     tensorlake::DataPlane& plane() override { return *route->plane; }
     HelperState& helper() override { return route->helper; }
     kj::Own<SandboxUse> addRef() override {
-      return kj::heap<Use>(kj::addRef(*lease), kj::addRef(*route));
+      kj::Maybe<kj::Own<Lease>> same;
+      KJ_IF_MAYBE (l, lease) same = kj::addRef(**l);
+      return kj::heap<Use>(kj::mv(same), kj::addRef(*route));
     }
+    kj::StringPtr sandboxId() override { return route->sandbox.id; }
 
-    kj::Own<Lease> lease;
+    kj::Maybe<kj::Own<Lease>> lease;
     kj::Own<Route> route;
   };
+
+  // --- PortListener ---
+
+  bool isWanted() override { return registry.anybodyHearsOfPorts(); }
+  void listening(uint16_t port) override {
+    emit(SessionEventKind::LISTENING,
+         kj::str("A program in the sandbox listens on port ", port,
+                 ". Ask for a preview link (preview_url) to open it in a browser."),
+         port);
+  }
+
+  void emit(SessionEventKind kind, kj::StringPtr text, uint16_t port = 0) {
+    registry.emit({id, kind, text, port});
+  }
 
   bool isPreparing() const { return !prepareDone; }
   bool isDestroying() const { return !destroyDone; }
@@ -249,8 +279,8 @@ class SessionImpl final : public Session, public SandboxAccess {
     if (knownId == sandboxId) knownId = kj::String();
     if (lostId == sandboxId) return;
     lostId = kj::heapString(sandboxId);
-    registry.emit(id, SessionEventKind::LOST,
-                  "The session's sandbox has ended, and the files in it are lost.");
+    emit(SessionEventKind::LOST,
+         "The session's sandbox has ended, and the files in it are lost.");
   }
 
   void connect(Sandbox sandbox, bool isNew = false) {
@@ -285,7 +315,7 @@ class SessionImpl final : public Session, public SandboxAccess {
           bool first = knownId.size() == 0;
           connect(kj::mv(*sandbox));
           if (first)
-            registry.emit(id, SessionEventKind::CONNECTED, "Connected to the session's sandbox.");
+            emit(SessionEventKind::CONNECTED, "Connected to the session's sandbox.");
           co_return;
         }
         if (sandbox->status == wire::SUSPENDED) {
@@ -297,7 +327,7 @@ class SessionImpl final : public Session, public SandboxAccess {
           }
           KJ_IF_MAYBE (running, resumed) {
             connect(kj::mv(*running));
-            registry.emit(id, SessionEventKind::RESUMED, "The session's sandbox runs again.");
+            emit(SessionEventKind::RESUMED, "The session's sandbox runs again.");
             co_return;
           }
           continue;
@@ -310,7 +340,7 @@ class SessionImpl final : public Session, public SandboxAccess {
       auto created = co_await client.create(request());
       if (isOver(created.status) || created.status == wire::SUSPENDED) continue;
       connect(kj::mv(created), true);
-      registry.emit(id, SessionEventKind::CREATED, "A new sandbox was made for the session.");
+      emit(SessionEventKind::CREATED, "A new sandbox was made for the session.");
       co_return;
     }
     throwError(ErrorKind::UNAVAILABLE,
@@ -365,7 +395,7 @@ class SessionImpl final : public Session, public SandboxAccess {
       knownId = kj::mv(doomed);
       kj::throwFatalException(kj::mv(*e));
     }
-    registry.emit(id, SessionEventKind::DELETED, "The session's sandbox was deleted.");
+    emit(SessionEventKind::DELETED, "The session's sandbox was deleted.");
   }
 };
 
@@ -428,13 +458,17 @@ class SessionsImpl final : public Sessions, public Registry, private kj::TaskSet
     }
   }
 
-  void emit(kj::StringPtr sessionId, SessionEventKind kind, kj::StringPtr text) override {
+  void emit(const SessionEvent& event) override {
     auto now = observers;
     for (auto observer : now) {
       // One that an earlier one removed is not called any more.
       if (std::find(observers.begin(), observers.end(), observer) == observers.end()) continue;
-      observer->sessionEvent(sessionId, kind, text);
+      observer->sessionEvent(event);
     }
+  }
+  bool anybodyHearsOfPorts() override {
+    return std::any_of(observers.begin(), observers.end(),
+                       [](SessionObserver* observer) { return observer->hearsOfPorts(); });
   }
   void background(kj::Promise<void> task) override {
     // What the last tasks leave behind when they are dropped comes too late to be run.

@@ -25,11 +25,20 @@ struct SessionInfo {
   int64_t createdAt = 0;
 };
 
-enum class SessionEventKind { CREATED, RESUMED, CONNECTED, LOST, SUSPENDED, DELETED };
+enum class SessionEventKind { CREATED, RESUMED, CONNECTED, LOST, SUSPENDED, DELETED, LISTENING };
+
+struct SessionEvent {
+  kj::StringPtr sessionId;
+  SessionEventKind kind;
+  kj::StringPtr text;
+  uint16_t port = 0;  // of LISTENING
+};
 
 class SessionObserver {
  public:
-  virtual void sessionEvent(kj::StringPtr sessionId, SessionEventKind kind, kj::StringPtr text) = 0;
+  virtual void sessionEvent(const SessionEvent& event) = 0;
+  // Whether it is for LISTENING too: without anybody like that, nobody looks for ports.
+  virtual bool hearsOfPorts() const { return false; }
 };
 
 // `opencode-` + the id, lower-cased and made safe, at most 63 characters. Two ids never share a

@@ -5,6 +5,7 @@ import { chatMessageHook } from "./hooks/chat-message.ts";
 import { configHook } from "./hooks/config.ts";
 import { eventHook } from "./hooks/event.ts";
 import { Instructions } from "./hooks/instructions.ts";
+import { Ports } from "./hooks/ports.ts";
 import { Resume } from "./hooks/resume.ts";
 import { shellEnvHook } from "./hooks/shell-env.ts";
 import { carrySkill } from "./hooks/skill.ts";
@@ -29,6 +30,7 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
   const sessionOf = (id: string) => sessions.of(id);
   const results = new Results();
   const resume = new Resume(client, family, connection, sessionOf);
+  const ports = new Ports(family, connection);
   const replaceFiles = chatMessageHook(directory, sessionOf);
   const onEvent = eventHook(client, connection, family);
   const instructions = new Instructions(client, sessionOf);
@@ -41,6 +43,7 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
     "chat.message": async (message, output) => {
       await replaceFiles(message, output);
       await resume.onMessage(message.sessionID, output);
+      ports.onMessage(message.sessionID, output);
     },
     "tool.execute.before": toolBeforeHook(options, (tool) => audit.refused(tool)),
     "tool.execute.after": async (call, output) => {
@@ -62,6 +65,7 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
     dispose: async () => {
       stopToasts();
       resume.close();
+      ports.close();
     },
   };
 }

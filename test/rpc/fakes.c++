@@ -210,7 +210,7 @@ void FakeSessions::removeObserver(SessionObserver& observer) {
 }
 
 void FakeSessions::emit(kj::StringPtr id, SessionEventKind kind, kj::StringPtr text) {
-  for (auto observer : observers) observer->sessionEvent(id, kind, text);
+  for (auto observer : observers) observer->sessionEvent({id, kind, text});
 }
 
 TestBridge::TestBridge() {

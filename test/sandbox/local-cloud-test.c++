@@ -50,10 +50,10 @@ class Output final : public OutputReceiver {
 class Observer final : public SessionObserver {
  public:
   std::string seen;
-  void sessionEvent(kj::StringPtr id, SessionEventKind kind, kj::StringPtr text) override {
+  void sessionEvent(const SessionEvent& event) override {
     static const char* const NAMES[] = {"created", "resumed",   "connected",
                                         "lost",    "suspended", "deleted"};
-    seen += NAMES[static_cast<int>(kind)];
+    seen += NAMES[static_cast<int>(event.kind)];
     seen += ' ';
   }
 };

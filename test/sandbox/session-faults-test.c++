@@ -14,8 +14,8 @@ const std::string BASE = "/v1/namespaces/default/sandboxes";
 
 struct Events final : public SessionObserver {
   std::vector<SessionEventKind> seen;
-  void sessionEvent(kj::StringPtr, SessionEventKind kind, kj::StringPtr) override {
-    seen.push_back(kind);
+  void sessionEvent(const SessionEvent& event) override {
+    seen.push_back(event.kind);
   }
 };
 

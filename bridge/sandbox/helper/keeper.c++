@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "sandbox/helper/children.h"
 #include "sandbox/helper/connection.h"
 #include "sandbox/helper/launch.h"
 #include "sandbox/helper/operation.h"
@@ -45,7 +46,7 @@ int64_t now() {
 
 class Keeper final : public Handler {
  public:
-  explicit Keeper(const char* folder) : folder(folder), listener(loop, *this, LISTENER), children(loop, *this, CHILDREN) {}
+  explicit Keeper(const char* folder) : folder(folder), listener(loop, *this, LISTENER), signals(loop, *this, SIGNALS) {}
 
   int run() {
     if (!loop.open() || !takePlace()) return 1;
@@ -66,16 +67,17 @@ class Keeper final : public Handler {
   }
 
   void ready(int which, uint32_t events) override {
-    if (which == CHILDREN) collect();
+    if (which == SIGNALS) collect();
     else accept();
   }
 
  private:
-  enum { LISTENER, CHILDREN };
+  enum { LISTENER, SIGNALS };
 
   const char* folder;
   Loop loop;
-  Watched listener, children;
+  Watched listener, signals;
+  Children children;
   Descriptor lock;
   struct stat place = {};
   uint64_t number = 0;
@@ -87,7 +89,6 @@ class Keeper final : public Handler {
   Operation** lastEnded = &ended;
   size_t endedBytes = 0;
   int endedCount = 0;
-  int runningCount = 0;
   SeenIds seen;
   char* words[MAX_WORDS + 1];
 
@@ -123,11 +124,11 @@ class Keeper final : public Handler {
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, nullptr);
-    Descriptor signals(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-    if (!signals.isOpen()) return complain("signalfd");
+    Descriptor childSignals(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!childSignals.isOpen()) return complain("signalfd");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    // What detaches itself from its command becomes a child of the keeper: see hasChildren().
+    // What detaches itself from its command becomes a child of the keeper: see children.h.
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 
     Descriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -136,23 +137,17 @@ class Keeper final : public Handler {
     if (chdir("/") < 0) return false;
     listener.take(static_cast<Descriptor&&>(socket));
     listener.want(EPOLLIN);
-    children.take(static_cast<Descriptor&&>(signals));
-    children.want(EPOLLIN);
+    signals.take(static_cast<Descriptor&&>(childSignals));
+    signals.want(EPOLLIN);
     return true;
-  }
-
-  // What commands have left in the background. It ends with the keeper, where TensorLake ends all
-  // that a process has started.
-  bool hasChildren() {
-    siginfo_t child = {};
-    return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
   }
 
   // Somebody has removed the helper's folder: nobody can reach this keeper any more.
   bool isObsolete() {
     if (operations != nullptr || connections != nullptr || now() - lookedAt < LOOK_MS) return false;
     lookedAt = now();
-    if (hasChildren()) return false;
+    // They end with the keeper, where TensorLake ends all that a process has started.
+    if (Children::any()) return false;
     char name[sizeof(sockaddr_un::sun_path)];
     sprintf(name, "%s%s", folder, SOCKET_NAME);
     struct stat st;
@@ -206,7 +201,7 @@ class Keeper final : public Handler {
     if (operation == nullptr) {
       if (seen.contains(request.id)) return answer("r");
       if (request.join || (request.hasOnly && request.only != number)) return answer("n");
-      if (runningCount >= MAX_RUNNING) {
+      if (children.commands >= MAX_RUNNING) {
         dprintf(err.get(), "%d commands are running already\n", MAX_RUNNING);
         return answer("f");
       }
@@ -218,7 +213,7 @@ class Keeper final : public Handler {
       }
       Descriptor null;
       if (!request.keepStdin) null = Descriptor(open("/dev/null", O_RDONLY | O_CLOEXEC));
-      auto fresh = new Operation(loop, request.id, number);
+      auto fresh = new Operation(loop, request.id, number, children);
       bool started = fresh->start(request, words, request.keepStdin ? connection.streams[0].get() : null.get());
       int error = errno;
       if (chdir("/") < 0) {}  // it is always there
@@ -228,7 +223,7 @@ class Keeper final : public Handler {
         return answer("f");
       }
       seen.add(request.id);
-      ++runningCount;
+      ++children.commands;
       fresh->next = operations;
       operations = operation = fresh;
     }
@@ -241,14 +236,14 @@ class Keeper final : public Handler {
 
   void collect() {
     signalfd_siginfo info;
-    while (read(children.get(), &info, sizeof info) > 0) {}
+    while (read(signals.get(), &info, sizeof info) > 0) {}
     for (;;) {
       siginfo_t child = {};
       if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) < 0 || child.si_pid == 0) return;
       for (Operation* o = operations; o != nullptr; o = o->next) {
         if (!o->isRunning() || o->pid != child.si_pid) continue;
         o->exited(child.si_code != CLD_EXITED, child.si_status);
-        --runningCount;
+        --children.commands;
       }
       waitpid(child.si_pid, nullptr, 0);
     }

@@ -66,6 +66,12 @@ char* putEnd(char* to, uint64_t number) {
   return to;
 }
 
+char* putLeftBehind(char* to) {
+  *to++ = 'b';
+  *to++ = '\n';
+  return to;
+}
+
 char* putStatus(char* to, bool signaled, unsigned value) {
   *to++ = signaled ? 'k' : 'x';
   *to++ = ' ';

@@ -5,6 +5,7 @@
 //   helper run [await=MS] WORDS   a command, through the keeper (request.h)
 //   helper signal GROUP NUMBER    to a process group
 //   helper end GROUP              SIGTERM, and SIGKILL 3 s later
+//   helper ports MS               which ports something listens on, and each change (ports.h)
 //
 // Small, static, and without anything of the image it runs in.
 
@@ -17,6 +18,7 @@
 
 #include "sandbox/helper/end.h"
 #include "sandbox/helper/keeper.h"
+#include "sandbox/helper/ports.h"
 #include "sandbox/helper/run.h"
 
 using namespace sandbridge::helper;
@@ -63,6 +65,7 @@ int main(int argc, char** argv) {
   if (strcmp(mode, "run") == 0) return run(folder, argv + 2, argc - 2);
   if (strcmp(mode, "signal") == 0 && argc == 4) return signalGroup(atoi(argv[2]), atoi(argv[3]));
   if (strcmp(mode, "end") == 0 && argc == 3) return endGroup(atoi(argv[2]));
+  if (strcmp(mode, "ports") == 0 && argc == 3) return watchPorts(atol(argv[2]));
   if (strcmp(mode, "keeper") == 0) return keep(folder);
   if (strcmp(mode, "check") == 0) return isOurs(folder) && toParent(folder) && isOurs(folder) ? 0 : 1;
   return 2;

@@ -28,9 +28,10 @@ void setNonBlocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK
 
 }  // namespace
 
-Operation::Operation(Loop& loop, Id id, uint64_t keeper)
+Operation::Operation(Loop& loop, Id id, uint64_t keeper, const Children& children)
     : id(id),
       keeper(keeper),
+      children(children),
       out(loop, *this, OUT_PIPE, OUT_SINK),
       err(loop, *this, ERR_PIPE, ERR_SINK),
       socket(loop, *this, SOCKET) {}
@@ -194,6 +195,7 @@ size_t Operation::compose(Stream& stream, char* buffer) {
     stream.endSent = true;
   }
   if (hasRoom() && isOut && stream.endSent && isOver() && !statusSent) {
+    if (children.leftBehind()) to = putLeftBehind(to);
     to = putStatus(to, signaled, value);
     statusSent = true;
   }

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include "sandbox/helper/children.h"
 #include "sandbox/helper/loop.h"
 #include "sandbox/helper/output-copy.h"
 #include "sandbox/helper/request.h"
@@ -12,7 +13,7 @@ namespace sandbridge::helper {
 
 class Operation final : public Handler {
  public:
-  Operation(Loop& loop, Id id, uint64_t keeper);
+  Operation(Loop& loop, Id id, uint64_t keeper, const Children& children);
   ~Operation() override;
 
   // Starts the command; `in` is its standard input. The directory has been entered. False when
@@ -63,6 +64,7 @@ class Operation final : public Handler {
   };
 
   const uint64_t keeper;
+  const Children& children;
   bool merge = false;
   Stream out, err;
   Watched socket;

@@ -27,12 +27,13 @@ const EVENT_KINDS: Readonly<Record<number, SessionEventKind>> = {
   [SessionEvent_Kind.LOST]: "lost",
   [SessionEvent_Kind.SUSPENDED]: "suspended",
   [SessionEvent_Kind.DELETED]: "deleted",
+  [SessionEvent_Kind.LISTENING]: "listening",
 };
 
 /** Undefined for a kind that a later version of the bridge has added. */
 export function sessionEvent(event: WireEvent): SessionEvent | undefined {
   const kind = EVENT_KINDS[event.kind];
-  return kind && { sessionId: event.sessionId, kind, text: event.text };
+  return kind && { sessionId: event.sessionId, kind, text: event.text, ...(kind === "listening" && { port: event.port }) };
 }
 
 export function serverInfo(info: WireServer): ServerInfo {

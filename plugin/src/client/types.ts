@@ -256,7 +256,7 @@ export interface SessionInfo {
   readonly workspace: string;
 }
 
-export type SessionEventKind = "created" | "resumed" | "connected" | "lost" | "suspended" | "deleted";
+export type SessionEventKind = "created" | "resumed" | "connected" | "lost" | "suspended" | "deleted" | "listening";
 
 export interface SessionEvent {
   /** The root session's id. */
@@ -264,6 +264,8 @@ export interface SessionEvent {
   readonly kind: SessionEventKind;
   /** A sentence for people. */
   readonly text: string;
+  /** Of `listening`: the port that a program in the sandbox listens on. */
+  readonly port?: number;
 }
 
 export interface ServerInfo {

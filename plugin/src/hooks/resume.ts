@@ -4,6 +4,7 @@ import type { Hooks, PluginInput } from "@opencode-ai/plugin";
 import type { SandboxClient, SandboxSession } from "../client/types.ts";
 import type { Family } from "../host/family.ts";
 import { log } from "../host/log.ts";
+import { remind } from "./reminder.ts";
 
 type Output = Parameters<NonNullable<Hooks["chat.message"]>>[1];
 
@@ -47,23 +48,14 @@ export class Resume {
   }
 
   async onMessage(sessionID: string, { parts }: Output): Promise<void> {
-    const last = parts.at(-1);
-    if (!last || this.#told.has(sessionID)) return;
+    if (parts.length === 0 || this.#told.has(sessionID)) return;
     try {
       // A subagent begins anew, and what the session's own model started is none of its business.
       if ((await this.#family.rootOf(sessionID)) !== sessionID) return this.noteNew(sessionID);
       const list = await this.#list(sessionID);
       this.noteNew(sessionID);
       if (list === undefined) return;
-      parts.push({
-        // Parts are kept in the order of their ids.
-        id: `${last.id}z`,
-        messageID: last.messageID,
-        sessionID: last.sessionID,
-        type: "text",
-        synthetic: true,
-        text: `<system-reminder>\nThis session goes on. In the background of its sandbox there are:\n${list}\nThe tool process reads their output and ends them.\n</system-reminder>`,
-      });
+      remind(parts, `This session goes on. In the background of its sandbox there are:\n${list}\nThe tool process reads their output and ends them.`);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       log(this.#client, "warn", `The background processes of session ${sessionID} could not be listed: ${text}`);

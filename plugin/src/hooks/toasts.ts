@@ -89,6 +89,8 @@ export function sandboxToast(event: SessionEvent): Toast | undefined {
       return { title: "Sandbox lost", message, variant: "error" };
     case "suspended":
       return { title: "Sandbox suspended", message, variant: "info" };
+    case "listening":
+      return { title: `Port ${event.port} is open`, message, variant: "info" };
     case "deleted":
       return undefined;
   }

@@ -805,7 +805,14 @@ export const SessionEvent_Kind = {
 */
   LOST: 3,
   SUSPENDED: 4,
-  DELETED: 5
+  DELETED: 5,
+  /**
+* A program in the sandbox listens on `port`, whoever started it and on whatever address: told once until it stops to. Looked
+* for while commands of this bridge run, and for 30 s after one that left something in the background; at most 64 ports.
+* A port is known about a second after it was opened. A bridge that was started again tells of those that are open anew.
+*
+*/
+  LISTENING: 6
 } as const;
 export type SessionEvent_Kind = (typeof SessionEvent_Kind)[keyof typeof SessionEvent_Kind];
 export class SessionEvent extends $.Struct {
@@ -840,6 +847,16 @@ export class SessionEvent extends $.Struct {
   }
   set text(value: string) {
     $.utils.setText(1, value, this);
+  }
+  /**
+* of `listening`; else 0
+*
+*/
+  get port(): number {
+    return $.utils.getUint16(2, this);
+  }
+  set port(value: number) {
+    $.utils.setUint16(2, value, this);
   }
   override toString(): string { return "SessionEvent_" + super.toString(); }
 }
