@@ -148,8 +148,9 @@ struct ToolOptions {
 
 interface Tools {
   # OpenCode's tools, acting in the sandbox, and two that it lacks: `process` runs commands in the background (its background
-  # processes outlive calls, connections and the bridge), `preview_url` gives a link to a port. Also `multiedit` and `list`,
-  # which OpenCode had before 1.18 (`multiedit` does all of its edits or none).
+  # processes outlive calls, connections and the bridge), `preview_url` gives a link to a port. `webfetch` answers with the page
+  # as it came, HTML too, of which OpenCode makes Markdown or text. Also `multiedit` and `list`, which OpenCode had before 1.18
+  # (`multiedit` does all of its edits or none).
 
   call @0 (name :Text, arguments :Text, ui :ToolUi) -> (result :ToolResult);
   # Runs one tool. `arguments` is a JSON object as a model wrote it: it is checked here, and what is wrong with it is
@@ -191,7 +192,7 @@ interface ToolUi {
   # A client that throws here can still cancel `Tools.call`, and then gets no result.
 
   struct Question {
-    permission @0 :Text;         # "read", "edit", "glob", "grep", "bash", "external_directory", "preview_url"
+    permission @0 :Text;         # "read", "edit", "glob", "grep", "bash", "external_directory", "preview_url", "webfetch"
     patterns @1 :List(Text);
     always @2 :List(Text);       # what "always allow" would allow
     metadata @3 :Text;           # a JSON object, OpenCode's shape

@@ -69,7 +69,7 @@ unit_tests() {
   return $status
 }
 
-install_packages "${build_packages[@]}" "${run_packages[@]}" procps python3 jq tmux busybox clangd
+install_packages "${build_packages[@]}" "${run_packages[@]}" procps python3 jq tmux busybox clangd wget
 install_node
 
 build_bridge build all

@@ -66,19 +66,34 @@ kj::String numberText(double n) {
   return kj::str(n);
 }
 
-kj::StringPtr expected(const ArgumentField& field) {
-  switch (field.type) {
-    case ArgumentField::STRING:
-      return field.required ? "string"_kj : "string | undefined"_kj;
-    case ArgumentField::BOOLEAN:
-      return field.required ? "boolean"_kj : "boolean | undefined"_kj;
-    case ArgumentField::NATURAL:
-    case ArgumentField::POSITIVE:
-      return field.required ? "number"_kj : "number | undefined"_kj;
-    case ArgumentField::LIST:
-      return field.required ? "array"_kj : "array | undefined"_kj;
+kj::String expected(const ArgumentField& field) {
+  if (field.choices.size() > 0) {
+    return kj::strArray(KJ_MAP(choice, field.choices) { return kj::str('"', choice, '"'); }, " | ");
   }
-  KJ_UNREACHABLE;
+  auto type = [&]() {
+    switch (field.type) {
+      case ArgumentField::STRING:
+        return "string"_kj;
+      case ArgumentField::BOOLEAN:
+        return "boolean"_kj;
+      case ArgumentField::NATURAL:
+      case ArgumentField::POSITIVE:
+      case ArgumentField::NUMBER:
+        return "number"_kj;
+      case ArgumentField::LIST:
+        return "array"_kj;
+    }
+    KJ_UNREACHABLE;
+  }();
+  return kj::str(type, field.required ? "" : " | undefined");
+}
+
+bool isChoice(const ArgumentField& field, kj::StringPtr value) {
+  if (field.choices.size() == 0) return true;
+  for (auto choice : field.choices) {
+    if (choice == value) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -112,7 +127,7 @@ Arguments::Arguments(kj::StringPtr tool, kj::StringPtr json,
     std::string name(view(field.name));
     switch (field.type) {
       case ArgumentField::STRING:
-        if (!value.IsString()) wrongType();
+        if (!value.IsString() || !isChoice(field, stringOf(value))) wrongType();
         strings[name] = std::string(value.GetString(), value.GetStringLength());
         break;
       case ArgumentField::BOOLEAN:
@@ -122,6 +137,10 @@ Arguments::Arguments(kj::StringPtr tool, kj::StringPtr json,
       case ArgumentField::LIST:
         if (!value.IsArray()) wrongType();
         strings[name] = std::string(view(toJson(value)));
+        break;
+      case ArgumentField::NUMBER:
+        if (!value.IsNumber()) wrongType();
+        numbers[name] = value.GetDouble();
         break;
       case ArgumentField::NATURAL:
       case ArgumentField::POSITIVE: {
@@ -174,6 +193,11 @@ const std::string& Arguments::word(kj::StringPtr name, size_t limit) const {
 uint64_t Arguments::number(kj::StringPtr name, uint64_t absent) const {
   auto found = numbers.find(view(name));
   return found == numbers.end() ? absent : static_cast<uint64_t>(found->second);
+}
+
+double Arguments::real(kj::StringPtr name, double absent) const {
+  auto found = numbers.find(view(name));
+  return found == numbers.end() ? absent : found->second;
 }
 
 bool Arguments::flag(kj::StringPtr name) const {

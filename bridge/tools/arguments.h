@@ -12,11 +12,12 @@
 namespace sandbridge {
 
 struct ArgumentField {
-  // NATURAL: an integer >= 0; POSITIVE: > 0; LIST: kept as JSON text, for json().
-  enum Type { STRING, BOOLEAN, NATURAL, POSITIVE, LIST };
+  // NATURAL: an integer >= 0; POSITIVE: > 0; NUMBER: any, for real(); LIST: kept as JSON text, for json().
+  enum Type { STRING, BOOLEAN, NATURAL, POSITIVE, NUMBER, LIST };
   kj::StringPtr name;
   Type type;
   bool required;
+  kj::ArrayPtr<const kj::StringPtr> choices = nullptr;  // of a STRING that is one of few
 };
 
 class Arguments {
@@ -32,6 +33,7 @@ class Arguments {
   // more than `limit` bytes.
   const std::string& word(kj::StringPtr name, size_t limit) const;
   uint64_t number(kj::StringPtr name, uint64_t absent) const;
+  double real(kj::StringPtr name, double absent) const;
   bool flag(kj::StringPtr name) const;
   // The JSON text of a LIST; "[]" when absent.
   kj::String json(kj::StringPtr name) const;

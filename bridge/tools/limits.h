@@ -38,6 +38,11 @@ constexpr size_t PREVIEW_CHARS = 30000;
 constexpr size_t COMMAND_BYTES = 96u << 10;
 constexpr uint64_t DEFAULT_TIMEOUT_MS = 120000;
 
+// webfetch: a page, and how long it is waited for. The limit of redirects is our own; it is browsers'.
+constexpr size_t PAGE_BYTES = 5u << 20;
+constexpr double FETCH_SECONDS = 30, FETCH_MOST_SECONDS = 120;
+constexpr unsigned FETCH_REDIRECTS = 20;
+
 // glob, grep.
 constexpr size_t SEARCH_RESULTS = 100;
 constexpr size_t GREP_LINE_CHARS = 2000;

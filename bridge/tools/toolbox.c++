@@ -35,6 +35,10 @@ const Field GREP[] = {{"pattern"_kj, Field::STRING, true},
 const Field MULTIEDIT[] = {{"filePath"_kj, Field::STRING, true}, {"edits"_kj, Field::LIST, true}};
 const Field LIST[] = {{"path"_kj, Field::STRING, false}, {"ignore"_kj, Field::LIST, false}};
 const Field PREVIEW_URL[] = {{"port"_kj, Field::POSITIVE, true}};
+const kj::StringPtr FORMATS[] = {"text"_kj, "markdown"_kj, "html"_kj};
+const Field WEBFETCH[] = {{"url"_kj, Field::STRING, true},
+                          {"format"_kj, Field::STRING, false, FORMATS},
+                          {"timeout"_kj, Field::NUMBER, false}};
 const Field PROCESS[] = {{"action"_kj, Field::STRING, true},   {"command"_kj, Field::STRING, false},
                          {"workdir"_kj, Field::STRING, false}, {"id"_kj, Field::NATURAL, false},
                          {"offset"_kj, Field::NATURAL, false}, {"input"_kj, Field::STRING, false},
@@ -51,6 +55,7 @@ const Tool TOOLS[] = {
     {"multiedit"_kj, MULTIEDIT, runMultiEdit},
     {"list"_kj, LIST, runList},
     {"process"_kj, PROCESS, runProcess},
+    {"webfetch"_kj, WEBFETCH, runWebfetch},
     {"preview_url"_kj, PREVIEW_URL, runPreviewUrl},
 };
 

@@ -17,6 +17,7 @@ import { sharedConnection } from "./host/connection.ts";
 import { Family } from "./host/family.ts";
 import { readOptions } from "./host/options.ts";
 import { Sessions } from "./host/sessions.ts";
+import { definitionsFor } from "./tools/definitions.ts";
 import { SKILL } from "./tools/known.ts";
 import { sandboxTools } from "./tools/sandbox-tools.ts";
 import { defineTools } from "./tools/tools-shape.ts";
@@ -24,6 +25,7 @@ import { defineTools } from "./tools/tools-shape.ts";
 export function start(input: PluginInput, given: Readonly<Record<string, unknown>> | undefined): Hooks {
   const { client, directory, worktree } = input;
   const options = readOptions(given);
+  const definitions = definitionsFor(options);
   const connection = sharedConnection(options);
   const family = new Family(client);
   const sessions = new Sessions(connection, family, options.diagnostics);
@@ -38,8 +40,8 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
   const stopToasts = watchForToasts(connection, family, toaster);
   const audit = new Audit(client, options, (toast) => toaster.add(toast));
   return {
-    tool: sandboxTools(client, sessionOf, results),
-    "tool.definition": defineTools,
+    tool: sandboxTools(client, sessionOf, results, definitions),
+    "tool.definition": defineTools(definitions),
     "chat.message": async (message, output) => {
       await replaceFiles(message, output);
       await resume.onMessage(message.sessionID, output);

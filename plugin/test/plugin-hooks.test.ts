@@ -121,6 +121,23 @@ test("known tools run, any other is refused by name unless the options allow it"
   await assert.rejects(before("exactly", {}, given), /"exactly" is closed/);
 });
 
+test("where the web is reached from the sandbox, the host's search is hidden and refused unless the options allow it", async () => {
+  const web = readOptions({ web: "sandbox" });
+  await before("webfetch", {}, web);
+  await before("websearch", {});
+  await assert.rejects(before("websearch", {}, web), /"websearch" is closed: it would search from OpenCode's machine/);
+  const permissionOf = async (given: typeof options) => {
+    const config = { permission: {} as Record<string, unknown> };
+    await configHook(given)(config as unknown as Config);
+    return config.permission["websearch"];
+  };
+  assert.equal(await permissionOf(web), "deny");
+  assert.equal(await permissionOf(options), undefined);
+  const allowed = readOptions({ web: "sandbox", allowTools: ["websearch"] });
+  await before("websearch", {}, allowed);
+  assert.equal(await permissionOf(allowed), undefined);
+});
+
 test("a sub-agent's prompt mentions files in a form that OpenCode does not read from the host", async () => {
   const args = { prompt: "see @/etc/passwd, @~/.ssh/id_rsa and @a.ts; mail me@example.org" };
   await before("task", args);
@@ -186,6 +203,7 @@ test("options that do not exist or have the wrong type are named", () => {
   assert.throws(() => readOptions({ diagnostics: "off" }), /option "diagnostics" must be true or false/);
   assert.equal(readOptions({ diagnostics: false }).diagnostics, false);
   assert.throws(() => readOptions({ allowTools: "x" }), /option "allowTools" must be a list/);
+  assert.throws(() => readOptions({ web: "bridge" }), /option "web" must be "host" or "sandbox"/);
   assert.throws(() => readOptions({ permission: [] }), /option "permission" must be an object/);
 });
 

@@ -9,7 +9,7 @@ import { accessSync, constants } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Hooks } from "@opencode-ai/plugin";
 import { isAllowed, type Options } from "../host/options.ts";
-import { HIDDEN } from "../tools/known.ts";
+import { hiddenTools } from "../tools/known.ts";
 
 type Rules = Record<string, unknown>;
 
@@ -38,7 +38,7 @@ export function configHook(
     const lspWanted = settings[LSP_WANTED] ?? settings["lsp"] !== false;
     Object.defineProperty(settings, LSP_WANTED, { value: lspWanted });
     const permission = openPermissions(settings["permission"], options.permission);
-    for (const tool of HIDDEN) {
+    for (const tool of hiddenTools(options)) {
       if (!isAllowed(tool, options)) permission[tool] = "deny";
     }
     allowKeptOutput(permission);

@@ -12,6 +12,8 @@ export interface Options {
   permission: Readonly<Record<string, unknown>>;
   /** Whether language servers in the sandbox are asked about changed files; OpenCode's own `"lsp": false` says no, too. */
   diagnostics: boolean;
+  /** Where the web is fetched from. `host`: by OpenCode's own tools. `sandbox`: from the session's sandbox, or not at all. */
+  web: "host" | "sandbox";
 }
 
 /** A bridge that is started again is back well within it. */
@@ -19,7 +21,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Throws a sentence for people about the first thing that is wrong. */
 export function readOptions(given: Readonly<Record<string, unknown>> | undefined): Options {
-  const options: Options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, allowTools: [], permission: {}, diagnostics: true };
+  const options: Options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, allowTools: [], permission: {}, diagnostics: true, web: "host" };
   for (const [name, value] of Object.entries(given ?? {})) {
     switch (name) {
       case "url":
@@ -47,6 +49,10 @@ export function readOptions(given: Readonly<Record<string, unknown>> | undefined
           throw new Error('option "permission" must be an object, as "permission" in opencode.json');
         }
         options.permission = { ...value };
+        break;
+      case "web":
+        if (value !== "host" && value !== "sandbox") throw new Error('option "web" must be "host" or "sandbox"');
+        options.web = value;
         break;
       default:
         throw new Error(`there is no option "${name}"`);

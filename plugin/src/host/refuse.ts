@@ -10,7 +10,7 @@ export function refuseEverything(reason: string): Hooks {
     new Error(`opencode-sandbridge could not start, so nothing is run, on this machine or elsewhere: ${reason}`);
   return {
     tool: makeTools(() => Promise.reject(refusal())),
-    "tool.definition": defineTools,
+    "tool.definition": defineTools(),
     "chat.message": (_input, { parts }) => replaceHostFiles(parts, (path) => path, () => Promise.reject(refusal())),
     "tool.execute.before": async () => {
       throw refusal();

@@ -1,4 +1,5 @@
 // Every tool that OpenCode 1.18.33 has, by what the plugin does about it.
+import type { Options } from "../host/options.ts";
 import { definitions } from "./definitions.ts";
 
 /** They act on the session, the model or the network, not on OpenCode's machine. */
@@ -10,7 +11,15 @@ const HARMLESS = new Set([
 export const SKILL = "skill";
 
 /** They would show OpenCode's machine: not offered to the model, and refused. */
-export const HIDDEN = ["lsp", "list"] as const;
+const HIDDEN = ["lsp", "list"];
+
+/** It searches from OpenCode's machine, with the user's key if there is one, which no sandbox may see. */
+export const WEBSEARCH = "websearch";
+
+/** What is not offered to the model, and refused. */
+export function hiddenTools({ web }: Pick<Options, "web">): readonly string[] {
+  return web === "sandbox" ? [...HIDDEN, WEBSEARCH] : HIDDEN;
+}
 
 const SANDBOXED = new Set(definitions.map(({ id }) => id));
 
@@ -24,5 +33,5 @@ export function isSafe(tool: string): boolean {
 
 /** Whether somebody has looked at this tool and decided. */
 export function isKnown(tool: string): boolean {
-  return isSafe(tool) || (HIDDEN as readonly string[]).includes(tool);
+  return isSafe(tool) || HIDDEN.includes(tool);
 }

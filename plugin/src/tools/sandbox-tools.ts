@@ -4,20 +4,23 @@ import type { SandboxSession } from "../client/types.ts";
 import type { Results } from "../hooks/tool-after.ts";
 import { runBash, surroundingsOf } from "./bash-run.ts";
 import type { CallContext, CallResult } from "./context.ts";
+import type { ToolDefinition } from "./definition.ts";
 import { forward } from "./forward.ts";
 import { LiveMetadata } from "./live-metadata.ts";
 import { runProcess } from "./process-run.ts";
 import { makeTools } from "./tools-shape.ts";
+import { runWebfetch } from "./webfetch-run.ts";
 
 export function sandboxTools(
   client: PluginInput["client"],
   sessionOf: (sessionID: string) => Promise<SandboxSession>,
   results: Results,
+  definitions: readonly ToolDefinition[],
 ): NonNullable<Hooks["tool"]> {
   return makeTools(async (id, args, context) => {
     const session = await sessionOf(context.sessionID);
     return results.keep(context.callID, await run(client, session, id, args, context));
-  });
+  }, definitions);
 }
 
 function run(
@@ -32,6 +35,8 @@ function run(
       return runBash(session, args, context, new LiveMetadata(client, context));
     case "process":
       return runProcess(session, args, context, surroundingsOf(session, context));
+    case "webfetch":
+      return runWebfetch(session, args, context);
     default:
       return forward(session, id, args, context);
   }

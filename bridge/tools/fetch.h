@@ -1,0 +1,36 @@
+#pragma once
+// HTTP requests that leave from the sandbox, by whatever it has that can make them: curl, GNU wget or python3.
+
+#include "tools/tool.h"
+
+namespace sandbridge {
+
+struct FetchRequest {
+  std::string url;  // as somebody wrote it, http: or https:
+  kj::StringPtr userAgent;
+  kj::StringPtr accept;
+  double seconds;    // for all of it, above 0
+  size_t mostBytes;  // of the body
+};
+
+// What answered at the end of the redirects.
+struct FetchedPage {
+  unsigned status = 0;
+  std::string contentType;  // "" if it said none
+  bool challenged = false;  // Cloudflare wants a browser to prove itself
+  kj::Array<kj::byte> body;
+};
+
+// One round trip; dropping the promise ends the request. Throws FAILED in OpenCode's words for whatever goes wrong: no such
+// program, an address that is none, no connection, too many redirects or one that leads to another protocol, no time left, a
+// body that is too long.
+kj::Promise<FetchedPage> fetchPage(ToolContext& context, FetchRequest request);
+
+// An address as browsers send it: without its fragment, with what no request line may hold escaped.
+std::string requestUrl(std::string_view url);
+
+// Takes apart the headers and the body as curl prints them: before the last answer's there are those of redirects and of interim
+// answers. Null if it is no HTTP.
+kj::Maybe<FetchedPage> parseAnswers(kj::ArrayPtr<const kj::byte> output);
+
+}  // namespace sandbridge
