@@ -130,7 +130,7 @@ describe("the web from the sandbox", () => {
       const processes = await sandbox.inSandbox(session, "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '");
       return processes.includes("/silent?4711 ") || processes.includes("/silent?4711\n");
     };
-    await eventually("the request is under way", fetching);
+    await eventually("the request is under way", fetching, 60_000);
     await sandbox.opencode.request("POST", `/session/${session}/abort`);
     await turn;
     await eventually("nobody fetches any more", async () => !(await fetching()));
