@@ -16,6 +16,8 @@ namespace sandbridge::tensorlake {
 namespace {
 
 constexpr kj::Duration LIFECYCLE_TIMEOUT = 300 * kj::SECONDS;
+// A service that is restarted may forget what it has accepted; then the sandbox stays what it is.
+constexpr kj::Duration LOST_ORDER_TIMEOUT = 30 * kj::SECONDS;
 // For all but a creation, which blocks until the sandbox runs: these are answered from what the service knows.
 constexpr kj::Duration PROMPT_TIMEOUT = 30 * kj::SECONDS;
 // Time for the answer to arrive after the server has used up what we announced.
@@ -281,10 +283,18 @@ class ClientImpl final : public Client {
   // Polls until the sandbox has this status.
   kj::Promise<Sandbox> reach(kj::String idOrName, kj::StringPtr status) {
     Poll poll(timer, LIFECYCLE_TIMEOUT);
+    auto restless = timer.now();  // when it was last on its way to anywhere
     for (;;) {
       KJ_IF_MAYBE (sandbox, co_await get(kj::heapString(idOrName))) {
         if (sandbox->status == status) co_return kj::mv(*sandbox);
         if (isFinal(sandbox->status)) throwError(ErrorKind::NOT_FOUND, "the sandbox has ended.");
+        if (!isSettled(sandbox->status)) {
+          restless = timer.now();
+        } else if (timer.now() - restless > LOST_ORDER_TIMEOUT) {
+          throwError(ErrorKind::UNAVAILABLE,
+                     kj::str("the sandbox stays ", transport.readable(sandbox->status), " instead of becoming ",
+                             status, ": the service has lost the order. Try again."));
+        }
         if (poll.over()) {
           throwError(ErrorKind::UNAVAILABLE,
                      kj::str("the sandbox is still ", transport.readable(sandbox->status),
