@@ -1,6 +1,7 @@
 #include "lsp/framing.h"
 
 #include "base/error.h"
+#include "base/header-line.h"
 
 #include <charconv>
 #include <string_view>
@@ -10,22 +11,6 @@ namespace sandbridge::lsp {
 namespace {
 
 constexpr std::string_view HEADER_END = "\r\n\r\n", LINE_END = "\r\n";
-
-bool isSameName(std::string_view name, std::string_view lower) {
-  if (name.size() != lower.size()) return false;
-  for (size_t i = 0; i < name.size(); ++i) {
-    char c = name[i];
-    if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
-    if (c != lower[i]) return false;
-  }
-  return true;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 [[noreturn]] void refuse(kj::StringPtr what) {
   throwError(ErrorKind::FAILED, kj::str("the language server sent ", what, "."));
@@ -66,17 +51,19 @@ size_t MessageParser::readLength() const {
     auto end = text.find(LINE_END);
     auto line = text.substr(0, end);
     text.remove_prefix(end + LINE_END.size());
-    auto colon = line.find(':');
-    if (colon == std::string_view::npos) refuse("what is no message");
-    if (!isSameName(trimmed(line.substr(0, colon)), "content-length")) continue;
-    auto value = trimmed(line.substr(colon + 1));
-    size_t number = 0;
-    auto [last, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (error != std::errc() || last != value.data() + value.size() || found != nullptr) {
-      refuse("a message without a length");
+    KJ_IF_MAYBE (field, parseHeaderLine(line)) {
+      if (!field->is("content-length")) continue;
+      auto value = field->value;
+      size_t number = 0;
+      auto [last, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+      if (error != std::errc() || last != value.data() + value.size() || found != nullptr) {
+        refuse("a message without a length");
+      }
+      if (number > MAX_MESSAGE) refuse("a message that is too long");
+      found = number;
+    } else {
+      refuse("what is no message");
     }
-    if (number > MAX_MESSAGE) refuse("a message that is too long");
-    found = number;
   }
   KJ_IF_MAYBE (number, found) return *number;
   refuse("a message without a length");

@@ -2,6 +2,7 @@
 
 #include "base/coroutine.h"
 #include "base/error.h"
+#include "base/header-line.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,19 +24,12 @@ constexpr size_t CHUNK = 256 * 1024;
 constexpr long RECEIVE_BUFFER = 64 * 1024;
 constexpr long SEND_BUFFER = 256 * 1024;
 
-kj::String lower(kj::ArrayPtr<const char> text) {
-  auto result = kj::heapString(text);
+kj::String lowerCase(std::string_view text) {
+  auto result = kj::heapString(text.data(), text.size());
   for (char& c : result) {
     if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
   }
   return result;
-}
-
-kj::ArrayPtr<const char> trim(kj::ArrayPtr<const char> text) {
-  auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
-  while (text.size() > 0 && blank(text.front())) text = text.slice(1, text.size());
-  while (text.size() > 0 && blank(text.back())) text = text.slice(0, text.size() - 1);
-  return text;
 }
 
 [[noreturn]] void invalid(kj::StringPtr text) { throwError(ErrorKind::INVALID_ARGUMENT, text); }
@@ -448,8 +442,8 @@ size_t HttpTransfer::onHeader(char* data, size_t size, size_t count, void* self)
   if (t.headersComplete) return n;  // trailers
   t.headerBytes += n;
   if (t.headerBytes > MAX_HEADER_BYTES) return 0;
-  auto line = trim(kj::arrayPtr(data, n));
-  if (line.size() == 0) {
+  auto line = trimBlanks({data, n});
+  if (line.empty()) {
     long code = 0;
     curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &code);
     if (code >= 200) {
@@ -460,14 +454,13 @@ size_t HttpTransfer::onHeader(char* data, size_t size, size_t count, void* self)
     }
     return n;
   }
-  if (line.size() > 5 && memcmp(line.begin(), "HTTP/", 5) == 0) {
+  if (line.starts_with("HTTP/")) {
     t.headers.clear();  // those of a "100 Continue" before
     return n;
   }
-  auto colon = static_cast<const char*>(memchr(line.begin(), ':', line.size()));
-  if (colon == nullptr) return n;
-  t.headers.add(HttpClient::Header{lower(trim(kj::arrayPtr(line.begin(), colon))),
-                                   kj::heapString(trim(kj::arrayPtr(colon + 1, line.end())))});
+  KJ_IF_MAYBE (header, parseHeaderLine(line)) {
+    t.headers.add(HttpClient::Header{lowerCase(header->name), kj::heapString(header->value.data(), header->value.size())});
+  }
   return n;
 }
 
