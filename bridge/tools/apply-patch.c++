@@ -104,7 +104,7 @@ FileChange applySection(PatchTree& tree, const PatchSection& section, const std:
 }
 
 // The file that has the change's text; none for one that was deleted.
-kj::Maybe<const std::string&> placeOf(const FileChange& change) {
+kj::Maybe<const std::string&> fileOf(const FileChange& change) {
   KJ_IF_MAYBE (to, change.movePath) return *to;
   if (change.type == "delete") return nullptr;
   return change.path;
@@ -254,12 +254,12 @@ kj::Promise<ToolResult> runApplyPatch(ToolContext& context, Arguments arguments,
     Diagnosis diagnosis(context, ui);
     for (auto& change : changes) {
       if (change.type == "delete" || change.type == "move") diagnosis.removed(change.path);
-      KJ_IF_MAYBE (path, placeOf(change)) diagnosis.changed(*path, change.text);
+      KJ_IF_MAYBE (path, fileOf(change)) diagnosis.changed(*path, change.text);
     }
     co_await diagnosis.ask();
     std::string summary = description.summary;
     for (auto& change : changes) {
-      KJ_IF_MAYBE (path, placeOf(change)) {
+      KJ_IF_MAYBE (path, fileOf(change)) {
         summary += view(diagnosis.errorsIn(*path, shownPath(context, *path) + ", please fix"));
       }
     }

@@ -17,10 +17,7 @@ constexpr uint64_t MAX_COPY = 256u << 20;
 // there.
 constexpr size_t COPY_LINES = OUTPUT_LINES - 1, COPY_BYTES = OUTPUT_BYTES / 3;
 
-// After the time is over, the processes get SIGTERM and 3 s later SIGKILL; one that has left the
-// group may still hold the output open. It is not waited for any longer than this.
 constexpr auto TIMEOUT_SLACK = 100 * kj::MILLISECONDS;
-constexpr auto DEATH_GRACE = 15 * kj::SECONDS;
 
 // Most commands end sooner, and need not pay for the question whether they shall.
 constexpr auto STOPPABLE_AFTER = 50 * kj::MILLISECONDS;

@@ -1,6 +1,7 @@
 #include "tools/fetch.h"
 
 #include "base/coroutine.h"
+#include "base/header-line.h"
 
 #include <algorithm>
 #include <cctype>
@@ -88,10 +89,8 @@ constexpr unsigned MALFORMED_URL = 3, TIMED_OUT = 28, TOO_LARGE = 63;
 constexpr size_t HEADER_BYTES = 1u << 20;
 constexpr size_t REASON_BYTES = 500;
 
-// curl and python3 look at the clock themselves and say so; this is for wget and for one that hangs. Afterwards the processes
-// are killed, and not waited for any longer than this.
+// curl and python3 look at the clock themselves and say so; this is for wget and for one that hangs.
 constexpr auto TIMEOUT_SLACK = 1 * kj::SECONDS;
-constexpr auto DEATH_GRACE = 15 * kj::SECONDS;
 
 // Keeps what is printed, up to a limit.
 class Intake final : public OutputReceiver {
@@ -157,18 +156,6 @@ kj::String shown(std::string_view url) {
   return validUtf8(kj::arrayPtr(url.data(), url.size()).asBytes());
 }
 
-bool equalsIgnoringCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.remove_suffix(1);
-  return text;
-}
-
 }  // namespace
 
 std::string requestUrl(std::string_view url) {
@@ -201,7 +188,7 @@ kj::Maybe<FetchedPage> parseAnswers(kj::ArrayPtr<const kj::byte> output) {
     for (bool first = true;; first = false) {
       auto end = rest.find('\n');
       if (end == std::string_view::npos) return nullptr;
-      auto line = trim(rest.substr(0, end));
+      auto line = trimBlanks(rest.substr(0, end));
       rest.remove_prefix(end + 1);
       if (line.empty()) break;
       if (first) {
@@ -213,12 +200,11 @@ kj::Maybe<FetchedPage> parseAnswers(kj::ArrayPtr<const kj::byte> output) {
         }
         continue;
       }
-      auto colon = line.find(':');
-      if (colon == std::string_view::npos) continue;
-      auto name = line.substr(0, colon), value = trim(line.substr(colon + 1));
-      if (equalsIgnoringCase(name, "content-type")) page.contentType = value;
-      if (equalsIgnoringCase(name, "location")) location = value;
-      if (equalsIgnoringCase(name, "cf-mitigated")) page.challenged = value == "challenge";
+      KJ_IF_MAYBE (header, parseHeaderLine(line)) {
+        if (header->is("content-type")) page.contentType = header->value;
+        if (header->is("location")) location = header->value;
+        if (header->is("cf-mitigated")) page.challenged = header->value == "challenge";
+      }
     }
     bool isInterim = page.status < 200, isRedirect = page.status >= 300 && page.status < 400 && !location.empty();
     if ((isInterim || isRedirect) && rest.starts_with("HTTP/")) continue;

@@ -58,6 +58,10 @@ class OutputReceiver {
   virtual kj::Promise<void> stderrChunk(kj::ArrayPtr<const kj::byte> bytes) = 0;
 };
 
+// When its time is over, a command's processes get SIGTERM and 3 s later SIGKILL; one that has left the group may still hold
+// the output open. It is not waited for any longer than this.
+constexpr auto DEATH_GRACE = 15 * kj::SECONDS;
+
 // A running command, in its own process group. Dropping it before it has ended kills the group.
 class WorkspaceProcess {
  public:
