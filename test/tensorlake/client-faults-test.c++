@@ -325,6 +325,38 @@ TEST_CASE("suspend waits through snapshotting, and is refused once and for all w
   CHECK(f.server.count("POST " + BASE + "/box1/suspend") == 4);
 }
 
+TEST_CASE("an order that the service forgets is told as lost, and not waited for any longer") {
+  constexpr unsigned SPEED = 20;  // times as fast as time
+  Fixture f(SPEED);
+  auto verb = GENERATE(as<std::string>(), "suspend", "resume");
+  bool suspends = verb == "suspend";
+  std::string state = suspends ? "running" : "suspended";
+  f.server.answer = [&](const Seen& request) {
+    return request.method == "POST" ? json(202, "") : json(200, "{\"id\":\"box1\",\"status\":\"" + state + "\"}");
+  };
+  auto e = failure(f, suspends ? f.client->suspend(kj::str("box1")) : f.client->resume(kj::str("box1")));
+  CHECK(kindOf(e) == ErrorKind::UNAVAILABLE);
+  CHECK_THAT(textOf(e).cStr(), Catch::Contains("the sandbox stays " + state) && Catch::Contains("lost the order. Try again."));
+  CHECK(f.server.count("POST " + BASE + "/box1/" + verb) == 1);
+}
+
+TEST_CASE("an order whose sandbox is on its way for long is waited for") {
+  constexpr unsigned SPEED = 20;
+  Fixture f(SPEED);
+  std::string state = "running";
+  auto begin = f.timer.now();
+  f.server.answer = [&](const Seen& request) {
+    if (request.method == "POST") {
+      state = "suspending";
+      return json(202, "");
+    }
+    if (f.timer.now() - begin > 60 * kj::SECONDS) state = "suspended";
+    return json(200, "{\"id\":\"box1\",\"status\":\"" + state + "\"}");
+  };
+  CHECK(f.wait(f.client->suspend(kj::str("box1"))).status == "suspended");
+  CHECK(f.timer.now() - begin > 60 * kj::SECONDS);
+}
+
 TEST_CASE("lifecycle posts without a body say so") {
   Fixture f;
   f.server.answer = [&](const Seen& request) {
