@@ -150,28 +150,28 @@ test("the model reads of the workspace where OpenCode names the host's directori
   const system = [
     "Be brief.",
     "<env>",
-    "  Working directory: /home/ann/work/app",
-    "  Workspace root folder: /home/ann/work",
+    "  Working directory: /Users/ann/work/app",
+    "  Workspace root folder: /Users/ann/work",
     "  Is directory a git repo: yes",
     "  Platform: darwin",
     "</env>",
-    "Instructions from: /home/ann/work/app/AGENTS.md",
+    "Instructions from: /Users/ann/work/app/AGENTS.md",
     "HOST RULES",
     "",
     "More of them.",
-    "Instructions from: /home/ann/.config/opencode/AGENTS.md",
+    "Instructions from: /Users/ann/.config/opencode/AGENTS.md",
     "Rules for every project",
-    "Instructions from: /home/ann/work/app/named-in-the-configuration.md",
+    "Instructions from: /Users/ann/work/app/named-in-the-configuration.md",
     "Named",
     "  <skill>",
     "    <name>tabs</name>",
     "    <description>Tabs</description>",
-    "    <location>/home/ann/.claude/skills/tabs/SKILL.md</location>",
+    "    <location>/Users/ann/.claude/skills/tabs/SKILL.md</location>",
     "  </skill>",
-    "Not the same: /home/ann/work/app-two /home/annabel",
+    "Not the same: /Users/ann/work/app-two /Users/annabel",
   ].join("\n");
   const own = "Instructions from: /workspace/AGENTS.md\nThe sandbox's rules\n";
-  const rewritten = rewriteSystem(system, ["/home/ann/work/app", "/home/ann/work"], "/home/ann", own);
+  const rewritten = rewriteSystem(system, ["/Users/ann/work/app", "/Users/ann/work"], "/Users/ann", own);
   assert.match(rewritten, /Working directory: \/workspace\n {2}Workspace root folder: \/workspace\n {2}Platform: linux\n<\/env>\n/);
   assert.match(rewritten, /\nInstructions from: \/workspace\/AGENTS.md\nThe sandbox's rules\n\nInstructions from: ~\/.config\/opencode\/AGENTS.md\nRules for/);
   assert.match(rewritten, /\nInstructions from: \/workspace\/named-in-the-configuration.md\nNamed\n/);
