@@ -15,7 +15,7 @@ namespace {
 constexpr size_t MOST_FILES = 100;
 
 // Prints F if the path is a file, X if it cannot be entered, else where it really is up to a NUL, R and the names of files, each ending in NUL. What nobody
-// wants to see is not looked at: `$@` behind the directory are names.
+// wants to see is not looked at: `$@` behind the directory are patterns.
 constexpr kj::StringPtr SCRIPT = R"sh(
 dir=$1 root=$2
 shift 2
@@ -24,27 +24,30 @@ place "$dir"
 cd -- "$dir" 2>/dev/null || { printf X; exit 0; }
 printf '%s\0R' "$place"
 if with_rg; then
-  for name do
-    set -- "$@" "--glob=!$name"
+  for pattern do
+    set -- "$@" "--glob=!$pattern"
     shift
   done
-  rg --no-config --files --null "$@" . </dev/null 2>/dev/null
+  rg --no-config --files --hidden --null "$@" . </dev/null 2>/dev/null
 else
-  for name do
-    set -- "$@" -o -name "$name"
+  for pattern do
+    case $pattern in
+      */*) set -- "$@" -o -path "./$pattern" ;;
+      *) set -- "$@" -o -name "$pattern" ;;
+    esac
     shift
   done
-  find . -type d \( -name .git "$@" \) -prune -o -type f -print0 2>/dev/null
+  find . \( -name .git "$@" \) -prune -o -type f -print0 2>/dev/null
 fi | head -c 8388608
 exit 0
 )sh"_kj;
 
-// OpenCode's list.
+// OpenCode's, but for .git, which is left out at any depth. A slash binds a pattern to the top.
 constexpr kj::StringPtr HIDDEN[] = {
-    "node_modules"_kj, "__pycache__"_kj, ".git"_kj,   "dist"_kj,     "build"_kj,  "target"_kj, "vendor"_kj,
-    "bin"_kj,          "obj"_kj,         ".idea"_kj,  ".vscode"_kj,  ".zig-cache"_kj, "zig-out"_kj, ".coverage"_kj,
-    "coverage"_kj,     "tmp"_kj,         "temp"_kj,   ".cache"_kj,   "cache"_kj,  "logs"_kj,   ".venv"_kj,
-    "venv"_kj,         "env"_kj};
+    "node_modules/*"_kj, "__pycache__/*"_kj, ".git"_kj, "dist/*"_kj, "build/*"_kj, "target/*"_kj,
+    "vendor/*"_kj, "bin/*"_kj, "obj/*"_kj, ".idea/*"_kj, ".vscode/*"_kj, ".zig-cache/*"_kj,
+    "zig-out*"_kj, ".coverage*"_kj, "coverage/*"_kj, "tmp/*"_kj, "temp/*"_kj, ".cache/*"_kj,
+    "cache/*"_kj, "logs/*"_kj, ".venv/*"_kj, "venv/*"_kj, "env/*"_kj};
 
 struct Directory {
   std::map<std::string, Directory> directories;

@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { RpcError, type RunResult, type SandboxClient, type SandboxSession, connect } from "../src/client/index.ts";
+import { type Question, RpcError, type RunResult, type SandboxClient, type SandboxSession, connect } from "../src/client/index.ts";
 import { RealBridge } from "./support/real-bridge.ts";
 import { failure } from "./support/vat-server.ts";
 
@@ -39,7 +39,7 @@ const kind = async (promise: Promise<unknown>): Promise<string> => {
 test("the bridge says who it is", async () => {
   const info = await client.hello();
   assert.deepEqual([info.name, info.backend, info.workspace], ["sandbridge", "local", "/workspace"]);
-  for (const tool of ["bash", "read", "write", "edit", "apply_patch", "glob", "grep", "process"]) assert.ok(info.tools.includes(tool), tool);
+  for (const tool of ["bash", "read", "write", "edit", "apply_patch", "glob", "grep", "process", "list", "multiedit"]) assert.ok(info.tools.includes(tool), tool);
 });
 
 describe("commands", () => {
@@ -177,6 +177,44 @@ describe("tools", () => {
     const late = failure(session.tools.call("bash", { command: "touch too-late" }, { stop: AbortSignal.abort("late") }));
     assert.equal(await late, "late");
     assert.equal(await kind(session.files.read("too-late")), "notFound");
+  });
+
+  test("list shows the tree of a directory", async () => {
+    for (const path of ["tree/src/a.c", "tree/node_modules/x.js", "tree/.github/ci.yml", "tree/b.txt"]) await session.files.write(path, "");
+    const asked: Question[] = [];
+    const call = { path: "/workspace/tree", ignore: ["*.yml"] };
+    const list = await session.tools.call("list", call, { ask: (question) => void asked.push(question) });
+    assert.deepEqual([list.failed, list.title, list.output], [false, "tree", "/workspace/tree/\n  src/\n    a.c\n  b.txt\n"]);
+    assert.deepEqual(list.metadata, { count: 2, truncated: false });
+    const path = "/workspace/tree";
+    assert.deepEqual(asked, [{ permission: "list", patterns: [path], always: ["*"], metadata: { path } }]);
+  });
+
+  test("multiedit makes all of its edits with one question, or none", async () => {
+    await session.files.write("many.c", "int a;\nint b;\n");
+    const asked: Question[] = [];
+    const edit = (edits: object[]) =>
+      session.tools.call("multiedit", { filePath: "many.c", edits }, { ask: (question) => void asked.push(question) });
+    const failed = await edit([{ oldString: "int a", newString: "long a" }, { oldString: "int c", newString: "long c" }]);
+    assert.ok(failed.failed);
+    assert.match(failed.output, /^Edit 2 of 2, so that nothing was changed: Could not find oldString in the file/);
+    assert.equal(asked.length, 0);
+    assert.equal(await session.files.readText("many.c"), "int a;\nint b;\n");
+
+    const done = await edit([
+      { oldString: "int", newString: "long", replaceAll: true },
+      { oldString: "long b", newString: "long long b" },
+    ]);
+    assert.deepEqual([done.failed, done.title], [false, "many.c"]);
+    assert.match(done.output, /^Edit applied successfully\./);
+    assert.equal(await session.files.readText("many.c"), "long a;\nlong long b;\n");
+    assert.equal((done.metadata["results"] as unknown[]).length, 2);
+    assert.ok("diagnostics" in done.metadata);
+    assert.deepEqual(asked.map(({ permission, patterns, always }) => ({ permission, patterns, always })), [
+      { permission: "edit", patterns: ["many.c"], always: ["*"] },
+    ]);
+    assert.equal(asked[0]?.metadata["filepath"], "/workspace/many.c");
+    assert.match(String(asked[0]?.metadata["diff"]), /^-int a;\n-int b;\n\+long a;\n\+long long b;$/m);
   });
 
   test("that fail are results", async () => {

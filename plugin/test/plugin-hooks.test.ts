@@ -14,6 +14,7 @@ import { type Toast, Toaster, watchConnection } from "../src/hooks/toasts.ts";
 import { toolBeforeHook } from "../src/hooks/tool-before.ts";
 import { refuseEverything } from "../src/host/refuse.ts";
 import { readOptions } from "../src/host/options.ts";
+import { definitionsFor } from "../src/tools/definitions.ts";
 
 const CLOSED = { "*": "deny", "-": "allow" };
 const KEPT = "/tmp/.sandbridge/output/*";
@@ -63,7 +64,7 @@ test("the config hook opens agents' rules too, and hides the tools that show the
   const config = { permission: { "*": CLOSED }, agent: { build: { permission: { bash: CLOSED, edit: "ask" } } } };
   await configHook(options)(config as unknown as Config);
   assert.deepEqual(config, {
-    permission: { lsp: "deny", list: "deny", external_directory: { [KEPT]: "allow" } },
+    permission: { lsp: "deny", list: "deny", multiedit: "deny", external_directory: { [KEPT]: "allow" } },
     agent: { build: { permission: { edit: "ask" } } },
     shell: sandboxShell(),
     snapshot: false,
@@ -89,7 +90,7 @@ test("kept output is read without a question, unless the user's rules say otherw
   const opened = async (permission: unknown) => {
     const config = { permission };
     await configHook(options)(config as unknown as Config);
-    const { lsp: _lsp, list: _list, ...rules } = config.permission as Record<string, unknown>;
+    const { lsp: _lsp, list: _list, multiedit: _multiedit, ...rules } = config.permission as Record<string, unknown>;
     return Object.entries(rules);
   };
   assert.deepEqual(await opened("ask"), [["*", "ask"], ["external_directory", { [KEPT]: "allow" }]]);
@@ -112,13 +113,38 @@ const before = (tool: string, args: object, given = options) =>
 
 test("known tools run, any other is refused by name unless the options allow it", async () => {
   for (const tool of ["bash", "read", "apply_patch", "task", "todowrite", "webfetch", "question", "skill"]) await before(tool, {});
-  for (const tool of ["lsp", "list", "server_tool", "", "Bash"]) {
+  for (const tool of ["lsp", "list", "multiedit", "server_tool", "", "Bash"]) {
     await assert.rejects(before(tool, {}), /is closed: it would act outside of this session's sandbox/);
   }
   const given = readOptions({ allowTools: ["server_*", "exact"] });
   await before("server_tool", {}, given);
   await before("exact", {}, given);
   await assert.rejects(before("exactly", {}, given), /"exactly" is closed/);
+});
+
+test("a tool that OpenCode 1.18.33 lacks is one of ours if the options say so, else hidden and refused with the option's name", async () => {
+  const permissionsOf = async (given: typeof options) => {
+    const config = { permission: {} as Record<string, unknown> };
+    await configHook(given)(config as unknown as Config);
+    return [config.permission["list"], config.permission["multiedit"]];
+  };
+  const namesOf = (given: typeof options) => definitionsFor(given).map(({ id }) => id).filter((id) => /^(list|multiedit)$/.test(id));
+  const added = readOptions({ addTools: ["multiedit", "multiedit"] });
+  assert.deepEqual(namesOf(options), []);
+  assert.deepEqual(namesOf(added), ["multiedit"]);
+  assert.deepEqual(await permissionsOf(options), ["deny", "deny"]);
+  assert.deepEqual(await permissionsOf(added), ["deny", undefined]);
+  for (const tool of ["list", "multiedit"]) {
+    await assert.rejects(before(tool, {}), /\(The user can have one that acts inside with "addTools" in the options of opencode-sandbridge\.\)$/);
+  }
+  await before("multiedit", {}, added);
+  await assert.rejects(before("list", {}, added), /"list" is closed: .* Use bash, .*, multiedit instead, .* with "addTools"/);
+  // The user may also say that OpenCode's own shall run.
+  const open = readOptions({ allowTools: ["list"] });
+  await before("list", {}, open);
+  assert.deepEqual(await permissionsOf(open), [undefined, "deny"]);
+  assert.throws(() => readOptions({ addTools: ["bash"] }), { message: 'option "addTools" must be a list of these: list, multiedit' });
+  assert.throws(() => readOptions({ addTools: "list" }), /must be a list of these/);
 });
 
 test("where the web is reached from the sandbox, the host's search is hidden and refused unless the options allow it", async () => {
@@ -291,9 +317,16 @@ test("only an absence that lasts is told, and then the return", async () => {
 test("the audit finds tools and MCP servers that nobody has looked at, unless the options name them", () => {
   const ids = ["bash", "bash", "read", "skill", "invalid", "plan_exit", "stranger", "friend", "stranger"];
   const mcp = { files: { type: "local" }, "my.db": { type: "remote" }, off: { enabled: false } };
-  assert.deepEqual(findUnknown(ids, mcp, options), { tools: ["friend", "plan_exit", "stranger"], servers: ["files", "my.db"] });
+  assert.deepEqual(findUnknown(ids, mcp, options), {
+    tools: ["friend", "plan_exit", "stranger"],
+    addable: [],
+    servers: ["files", "my.db"],
+  });
   const given = readOptions({ allowTools: ["fri*", "my_db_query", "plan_exit"] });
-  assert.deepEqual(findUnknown(ids, mcp, given), { tools: ["stranger"], servers: ["files"] });
-  assert.deepEqual(findUnknown(["bash"], undefined, options), { tools: [], servers: [] });
-  assert.deepEqual(findUnknown(["x"], mcp, readOptions({ allowTools: ["*"] })), { tools: [], servers: [] });
+  assert.deepEqual(findUnknown(ids, mcp, given), { tools: ["stranger"], addable: [], servers: ["files"] });
+  assert.deepEqual(findUnknown(["bash", "lsp"], undefined, options), { tools: [], addable: [], servers: [] });
+  assert.deepEqual(findUnknown(["x", "list"], mcp, readOptions({ allowTools: ["*"] })), { tools: [], addable: [], servers: [] });
+  assert.deepEqual(findUnknown(["multiedit", "list"], undefined, options), { tools: [], addable: ["list", "multiedit"], servers: [] });
+  const added = readOptions({ addTools: ["list"] });
+  assert.deepEqual(findUnknown(["multiedit", "list"], undefined, added), { tools: [], addable: ["multiedit"], servers: [] });
 });

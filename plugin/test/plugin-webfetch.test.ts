@@ -66,6 +66,6 @@ test("what is too long is cut at whole lines, and kept whole in the sandbox", as
 });
 
 test("webfetch is one of our tools only if the web is reached from the sandbox", () => {
-  assert.equal(definitionsFor({ web: "host" }), definitions);
-  assert.deepEqual(definitionsFor({ web: "sandbox" }).map(({ id }) => id), [...definitions.map(({ id }) => id), "webfetch"]);
+  assert.deepEqual(definitionsFor({ web: "host", addTools: [] }), definitions);
+  assert.deepEqual(definitionsFor({ web: "sandbox", addTools: [] }).map(({ id }) => id), [...definitions.map(({ id }) => id), "webfetch"]);
 });

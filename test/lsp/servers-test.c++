@@ -143,6 +143,19 @@ TEST_CASE("an edit tells the errors of what it has made of the file, by the same
   CHECK_THAT(bench.read(bench.log), Contains("textDocument/didChange"));
 }
 
+TEST_CASE("a multiedit tells the errors of what its last edit has made of the file") {
+  Bench bench;
+  bench.write("a.c", "one\n");
+  auto edit = [&](kj::StringPtr edits) {
+    auto json = kj::str("{\"filePath\":\"a.c\",\"edits\":", edits, "}");
+    return bench.toolbox->call("multiedit", kj::mv(json), silentUi()).wait(bench.loop.io.waitScope);
+  };
+  auto result = edit(R"([{"oldString":"one","newString":"error: two"},{"oldString":"two","newString":"three"}])");
+  CHECK(outputOf(result) == "Edit applied successfully.\n\nLSP errors detected in this file, please fix:\n"
+                            "<diagnostics file=\"" + bench.path("a.c") + "\">\nERROR [1:1] three\n</diagnostics>");
+  CHECK_THAT(diagnosticsOf(result), Contains("three") && !Contains("two"));
+}
+
 TEST_CASE("apply_patch tells the errors of each file that it leaves behind") {
   Bench bench;
   bench.write("old.c", "error: before\n");

@@ -84,18 +84,24 @@ TEST_CASE("wrong edits of multiedit are named") {
 
 TEST_CASE("list shows a tree, directories first, without what nobody wants to see") {
   Bench bench;
-  for (auto path : {"b.txt", "a.txt", "src/z.c", "src/deep/y.c", "node_modules/x/index.js", "logs/l", "doc/skip.md"}) {
+  for (auto path : {"b.txt", "a.txt", "src/z.c", "src/deep/y.c", "node_modules/x/index.js", "logs/l", "doc/skip.md", "build",
+                    ".github/ci.yml", "src/bin/tool", ".git/config", "src/.git/config", "zig-out-2/x", ".coverage"}) {
     bench.workspace.put(path, "");
   }
   std::string expected = bench.workspace.rootPath + R"(/
+  .github/
+    ci.yml
   doc/
     skip.md
   src/
+    bin/
+      tool
     deep/
       y.c
     z.c
   a.txt
   b.txt
+  build
 )";
   SECTION("with ripgrep, if this machine has it") {}
   SECTION("without ripgrep") {

@@ -14,7 +14,7 @@ import { hiddenTools } from "../tools/known.ts";
 type Rules = Record<string, unknown>;
 
 /** Questions that our tools ask. */
-const OURS = new Set(["*", "bash", "read", "edit", "glob", "grep", "external_directory"]);
+const OURS = new Set(["*", "bash", "read", "edit", "glob", "grep", "list", "external_directory"]);
 
 /**
  * On the configuration, once this hook has changed it: whether the user's `lsp` was not `false`. OpenCode may load two copies of

@@ -2,7 +2,7 @@
 // OpenCode, another plugin or an MCP server may bring one that does not.
 import type { Hooks } from "@opencode-ai/plugin";
 import { isAllowed, type Options } from "../host/options.ts";
-import { isSafe, sandboxed, WEBSEARCH } from "../tools/known.ts";
+import { isAddable, isSafe, sandboxed, WEBSEARCH } from "../tools/known.ts";
 
 /** The form in which OpenCode finds `@file` in a prompt. */
 const MENTION = /(?<![\w`])@(\.?[^\s`,.]*(?:\.[^\s`,.]+)*)/g;
@@ -14,18 +14,19 @@ export function toolBeforeHook(
 ): NonNullable<Hooks["tool.execute.before"]> {
   return async ({ tool }, output) => {
     if (tool === WEBSEARCH && options.web === "sandbox" && !isAllowed(tool, options)) throw searchRefusal();
-    if (!isSafe(tool) && !isAllowed(tool, options)) {
+    if (!isSafe(tool, options) && !isAllowed(tool, options)) {
       onRefused(tool);
-      throw refusal(tool);
+      throw refusal(tool, options);
     }
     if (tool === "task") hideMentions(output.args);
   };
 }
 
-function refusal(tool: string): Error {
+function refusal(tool: string, options: Options): Error {
+  const way = isAddable(tool, options) ? 'have one that acts inside with "addTools"' : 'open it with "allowTools"';
   return new Error(
-    `The tool "${tool}" is closed: it would act outside of this session's sandbox. Use ${[...sandboxed].join(", ")} ` +
-      `instead, which act inside. (The user can open it with "allowTools" in the options of opencode-sandbridge.)`,
+    `The tool "${tool}" is closed: it would act outside of this session's sandbox. Use ${sandboxed(options).join(", ")} ` +
+      `instead, which act inside. (The user can ${way} in the options of opencode-sandbridge.)`,
   );
 }
 

@@ -1,4 +1,5 @@
 // The plugin's options: the second element of its entry in `opencode.json`.
+import { addable } from "../tools/definitions.ts";
 
 export interface Options {
   url?: string;
@@ -8,6 +9,8 @@ export interface Options {
   connectTimeoutMs: number;
   /** Tools beyond the known ones that may run, though they act on OpenCode's machine; `name*` allows a prefix. */
   allowTools: readonly string[];
+  /** Tools that OpenCode 1.18.33 lacks and that the model shall have, in the sandbox; each name once. */
+  addTools: readonly string[];
   /** The user's permission rules for the sandbox's tools, in OpenCode's form; they take the place of the closed block. */
   permission: Readonly<Record<string, unknown>>;
   /** Whether language servers in the sandbox are asked about changed files; OpenCode's own `"lsp": false` says no, too. */
@@ -21,7 +24,14 @@ const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Throws a sentence for people about the first thing that is wrong. */
 export function readOptions(given: Readonly<Record<string, unknown>> | undefined): Options {
-  const options: Options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, allowTools: [], permission: {}, diagnostics: true, web: "host" };
+  const options: Options = {
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    allowTools: [],
+    addTools: [],
+    permission: {},
+    diagnostics: true,
+    web: "host",
+  };
   for (const [name, value] of Object.entries(given ?? {})) {
     switch (name) {
       case "url":
@@ -43,6 +53,12 @@ export function readOptions(given: Readonly<Record<string, unknown>> | undefined
           throw new Error('option "allowTools" must be a list of tool names');
         }
         options.allowTools = value;
+        break;
+      case "addTools":
+        if (!Array.isArray(value) || !value.every((tool) => addable.includes(tool))) {
+          throw new Error(`option "addTools" must be a list of these: ${addable.join(", ")}`);
+        }
+        options.addTools = [...new Set(value)];
         break;
       case "permission":
         if (typeof value !== "object" || value === null || Array.isArray(value)) {

@@ -7,6 +7,8 @@ import type { ToolDefinition } from "./definition.ts";
 import { edit } from "./edit.ts";
 import { glob } from "./glob.ts";
 import { grep } from "./grep.ts";
+import { list } from "./list.ts";
+import { multiedit } from "./multiedit.ts";
 import { previewUrl } from "./preview-url.ts";
 import { process } from "./process.ts";
 import { read } from "./read.ts";
@@ -17,7 +19,13 @@ export const definitions: readonly ToolDefinition[] = [
   bash, read, write, edit, applyPatch, glob, grep, process, previewUrl, //
 ];
 
-/** With `webfetch`, if it shall leave from the sandbox. */
-export function definitionsFor({ web }: Pick<Options, "web">): readonly ToolDefinition[] {
-  return web === "sandbox" ? [...definitions, webfetch] : definitions;
+/** What the option `addTools` may name: tools that OpenCode 1.18.33 lacks and others have. */
+const ADDABLE: readonly ToolDefinition[] = [list, multiedit];
+
+export const addable: readonly string[] = ADDABLE.map(({ id }) => id);
+
+/** With `webfetch`, if it shall leave from the sandbox, and with what the user wants added. */
+export function definitionsFor({ web, addTools }: Pick<Options, "web" | "addTools">): readonly ToolDefinition[] {
+  const added = ADDABLE.filter(({ id }) => addTools.includes(id));
+  return [...definitions, ...(web === "sandbox" ? [webfetch] : []), ...added];
 }

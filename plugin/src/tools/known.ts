@@ -1,6 +1,6 @@
-// Every tool that OpenCode 1.18.33 has, by what the plugin does about it.
+// Every tool that OpenCode 1.18.33 has, and those of other versions that the sandbox has, by what the plugin does about it.
 import type { Options } from "../host/options.ts";
-import { definitions } from "./definitions.ts";
+import { addable, definitions } from "./definitions.ts";
 
 /** They act on the session, the model or the network, not on OpenCode's machine. */
 const HARMLESS = new Set([
@@ -10,28 +10,34 @@ const HARMLESS = new Set([
 /** Reads OpenCode's machine for the user's own sake; hooks/skill.ts brings what it found into the sandbox. */
 export const SKILL = "skill";
 
-/** They would show OpenCode's machine: not offered to the model, and refused. */
-const HIDDEN = ["lsp", "list"];
+/** It would show OpenCode's machine: not offered to the model, and refused. */
+const LSP = "lsp";
+
+/** Whether it is one that OpenCode may have, and that the sandbox has, too, but that the user has not asked for. */
+export function isAddable(tool: string, { addTools }: Pick<Options, "addTools">): boolean {
+  return addable.includes(tool) && !addTools.includes(tool);
+}
 
 /** It searches from OpenCode's machine, with the user's key if there is one, which no sandbox may see. */
 export const WEBSEARCH = "websearch";
 
 /** What is not offered to the model, and refused. */
-export function hiddenTools({ web }: Pick<Options, "web">): readonly string[] {
-  return web === "sandbox" ? [...HIDDEN, WEBSEARCH] : HIDDEN;
+export function hiddenTools(options: Pick<Options, "web" | "addTools">): readonly string[] {
+  const hidden = [LSP, ...addable.filter((tool) => isAddable(tool, options))];
+  return options.web === "sandbox" ? [...hidden, WEBSEARCH] : hidden;
 }
 
-const SANDBOXED = new Set(definitions.map(({ id }) => id));
-
 /** Ours, which act in the sandbox. */
-export const sandboxed: ReadonlySet<string> = SANDBOXED;
+export function sandboxed({ addTools }: Pick<Options, "addTools">): readonly string[] {
+  return [...definitions.map(({ id }) => id), ...addTools];
+}
 
 /** Whether it may run as it is. */
-export function isSafe(tool: string): boolean {
-  return SANDBOXED.has(tool) || HARMLESS.has(tool) || tool === SKILL;
+export function isSafe(tool: string, options: Pick<Options, "addTools">): boolean {
+  return sandboxed(options).includes(tool) || HARMLESS.has(tool) || tool === SKILL;
 }
 
 /** Whether somebody has looked at this tool and decided. */
-export function isKnown(tool: string): boolean {
-  return isSafe(tool) || HIDDEN.includes(tool);
+export function isKnown(tool: string, options: Pick<Options, "addTools">): boolean {
+  return isSafe(tool, options) || tool === LSP;
 }
