@@ -2,9 +2,11 @@
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
 import { Audit } from "./hooks/audit.ts";
 import { chatMessageHook } from "./hooks/chat-message.ts";
+import { commandHook } from "./hooks/command.ts";
 import { configHook } from "./hooks/config.ts";
 import { eventHook } from "./hooks/event.ts";
 import { Instructions } from "./hooks/instructions.ts";
+import { carryOverflow } from "./hooks/overflow.ts";
 import { Ports } from "./hooks/ports.ts";
 import { Resume } from "./hooks/resume.ts";
 import { shellEnvHook } from "./hooks/shell-env.ts";
@@ -33,7 +35,7 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
   const results = new Results();
   const resume = new Resume(client, family, connection, sessionOf);
   const ports = new Ports(family, connection);
-  const replaceFiles = chatMessageHook(directory, sessionOf);
+  const replaceFiles = chatMessageHook([directory, worktree], sessionOf);
   const onEvent = eventHook(client, connection, family);
   const instructions = new Instructions(client, sessionOf);
   const toaster = opencodeToaster(client);
@@ -49,10 +51,13 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
     },
     "tool.execute.before": toolBeforeHook(options, (tool) => audit.refused(tool)),
     "tool.execute.after": async (call, output) => {
-      if (call.tool === SKILL) await carrySkill(output, () => sessionOf(call.sessionID));
-      else await results.hook(call, output);
+      const openSession = () => sessionOf(call.sessionID);
+      if (call.tool === SKILL) await carrySkill(output, openSession);
+      if (results.has(call.callID)) await results.hook(call, output);
+      else await carryOverflow(output, openSession);
     },
     "experimental.chat.system.transform": systemHook([directory, worktree], (id) => instructions.section(id)),
+    "command.execute.before": commandHook(directory, worktree, sessionOf),
     "shell.env": shellEnvHook(options, family),
     config: configHook(options, ({ settings, lspWanted }) => {
       sessions.diagnostics = options.diagnostics && lspWanted;

@@ -54,7 +54,7 @@ test("the parts of a replaced file keep their place among the ids", async () => 
 });
 
 test("OpenCode's directory is the workspace; every other path is the same in the sandbox", () => {
-  const toSandbox = pathsOf("/home/u/project");
+  const toSandbox = pathsOf(["/home/u/project"]);
   assert.equal(toSandbox("/home/u/project/src/a b.ts"), "/workspace/src/a b.ts");
   assert.equal(toSandbox("/home/u/project"), "/workspace");
   assert.equal(toSandbox("src/a.ts"), "/workspace/src/a.ts");

@@ -181,6 +181,8 @@ test("the model reads of the workspace where OpenCode names the host's directori
     "  Is directory a git repo: yes",
     "  Platform: darwin",
     "</env>",
+    "Instructions from: /Users/AGENTS.md",
+    "HOST RULES above the project",
     "Instructions from: /Users/ann/work/app/AGENTS.md",
     "HOST RULES",
     "",
@@ -199,8 +201,8 @@ test("the model reads of the workspace where OpenCode names the host's directori
   const own = "Instructions from: /workspace/AGENTS.md\nThe sandbox's rules\n";
   const rewritten = rewriteSystem(system, ["/Users/ann/work/app", "/Users/ann/work"], "/Users/ann", own);
   assert.match(rewritten, /Working directory: \/workspace\n {2}Workspace root folder: \/workspace\n {2}Platform: linux\n<\/env>\n/);
-  assert.match(rewritten, /\nInstructions from: \/workspace\/AGENTS.md\nThe sandbox's rules\n\nInstructions from: ~\/.config\/opencode\/AGENTS.md\nRules for/);
-  assert.match(rewritten, /\nInstructions from: \/workspace\/named-in-the-configuration.md\nNamed\n/);
+  assert.match(rewritten, /\nInstructions from: \/workspace\/AGENTS.md\nThe sandbox's rules\n\nInstructions from: AGENTS.md \(the user's own, which is not in the sandbox\)\nRules for/);
+  assert.match(rewritten, /\nInstructions from: named-in-the-configuration.md \(the user's own, [^)]*\)\nNamed\n/);
   assert.doesNotMatch(rewritten, /HOST RULES|More of them/);
   assert.match(rewritten, /<location>\/tmp\/opencode\/skills\/tabs\/SKILL.md<\/location>/);
   assert.match(rewritten, /Not the same: \/workspace\/app-two \/home\/annabel/);
@@ -211,7 +213,7 @@ test("a host's instruction file goes whole, also when its text looks like other 
   const directory = mkdtempSync(join(tmpdir(), "sandbridge-instructions-"));
   t.after(() => rmSync(directory, { recursive: true }));
   const path = join(directory, "AGENTS.md");
-  const text = "HOST\n\nInstructions from: elsewhere\nHOST\nSkills provide specialized instructions HOST\n";
+  const text = "HOST\n\nInstructions from: /elsewhere/x.md\nHOST\nSkills provide specialized instructions HOST\n";
   writeFileSync(path, text);
   const system = `<env>\n</env>\nInstructions from: ${path}\n${text}\nSkills provide specialized instructions and workflows`;
   const rewritten = withoutHostInstructions(system, [directory]);

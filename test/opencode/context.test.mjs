@@ -31,7 +31,7 @@ describe("what the model is told of where it works", () => {
     const session = await opencode.newSession();
     await opencode.play(session, [{ text: "hello" }]);
     assert.equal((await world.sessions()).length, 0);
-    assert.match(systemPrompt(), /Instructions from: .*opencode\/AGENTS.md\nRULES-FOR-ALL-PROJECTS/);
+    assert.match(systemPrompt(), /Instructions from: AGENTS.md \(the user's own, which is not in the sandbox\)\nRULES-FOR-ALL-PROJECTS/);
     assert.match(systemPrompt(), /NAMED-BY-THE-USER/);
     assert.doesNotMatch(systemPrompt(), /HOST-/);
 

@@ -32,10 +32,10 @@ interface ReadArguments {
 }
 
 export function chatMessageHook(
-  directory: string,
+  directories: readonly string[],
   sessionOf: (sessionID: string) => Promise<SandboxSession>,
 ): NonNullable<Hooks["chat.message"]> {
-  const toSandbox = pathsOf(directory);
+  const toSandbox = pathsOf(directories);
   return async ({ sessionID }, { parts }) => {
     let session: Promise<SandboxSession> | undefined;
     const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
@@ -188,14 +188,13 @@ function fill([called, ...rest]: readonly [TextPart, ...Part[]], args: ReadArgum
   return [text(CALLED + JSON.stringify(args)), text(result.output), ...files].map(place);
 }
 
-/** What a path on OpenCode's machine is in the sandbox: its directory is the workspace, all else has the same path. */
-export function pathsOf(directory: string): (path: string) => string {
-  const roots = [directory];
-  try {
-    roots.push(realpathSync(directory));
-  } catch {
-    // It is gone, and so are its files.
-  }
+/**
+ * What a path on OpenCode's machine is in the sandbox: its directories (the first that holds the path) are the workspace, all
+ * else has the same path.
+ */
+export function pathsOf(directories: readonly string[]): (path: string) => string {
+  // OpenCode's worktree is "/" where there is no repository.
+  const roots = directories.filter((directory) => directory !== "/").flatMap((directory) => [directory, ...realPath(directory)]);
   return (path) => {
     if (!isAbsolute(path)) return posix.resolve(WORKSPACE, path);
     for (const root of roots) {
@@ -205,4 +204,12 @@ export function pathsOf(directory: string): (path: string) => string {
     }
     return path;
   };
+}
+
+function realPath(directory: string): string[] {
+  try {
+    return [realpathSync(directory)];
+  } catch {
+    return []; // it is gone, and so are its files
+  }
 }

@@ -9,6 +9,7 @@ import { accessSync, constants } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Hooks } from "@opencode-ai/plugin";
 import { isAllowed, type Options } from "../host/options.ts";
+import { KEPT_OUTPUT } from "../host/workspace.ts";
 import { hiddenTools } from "../tools/known.ts";
 
 type Rules = Record<string, unknown>;
@@ -82,8 +83,7 @@ export function openPermissions(given: unknown, wanted: Readonly<Rules>): Rules 
   return opened;
 }
 
-/** Where the sandbox keeps the output that was too long for an answer (bridge/tools/bash.c++). */
-const KEPT_OUTPUT = "/tmp/.sandbridge/output/*";
+const KEPT_FILES = `${KEPT_OUTPUT}/*`;
 
 /** Lets kept output be read without a question, as OpenCode does with its own, unless the user denies it. */
 function allowKeptOutput(permission: Rules): void {
@@ -93,11 +93,11 @@ function allowKeptOutput(permission: Rules): void {
   const names = Object.keys(permission);
   // Then the user's general rule, which comes later, decides.
   if (own !== undefined && names.indexOf("*") > names.indexOf(name)) return;
-  permission[name] = { ...(isRules(own) ? own : own !== undefined && { "*": own }), [KEPT_OUTPUT]: "allow" };
+  permission[name] = { ...(isRules(own) ? own : own !== undefined && { "*": own }), [KEPT_FILES]: "allow" };
 }
 
 function isDenied(rules: unknown): boolean {
-  return rules === "deny" || (isRules(rules) && (rules["*"] === "deny" || rules[KEPT_OUTPUT] !== undefined));
+  return rules === "deny" || (isRules(rules) && (rules["*"] === "deny" || rules[KEPT_FILES] !== undefined));
 }
 
 /** Whether the last two rules are `"*": "deny", "-": ...`: the last one that matches decides, so nothing is allowed. */

@@ -55,7 +55,7 @@ export function rewriteSystem(
 }
 
 /** Replaces a path where it stands as a whole or as the beginning of a longer one. */
-function replacePath(text: string, path: string, by: string): string {
+export function replacePath(text: string, path: string, by: string): string {
   const pattern = path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   return text.replace(new RegExp(`(?<![\\w./-])${pattern}(?![\\w-])`, "g"), () => by);
 }

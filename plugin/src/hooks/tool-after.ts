@@ -25,6 +25,11 @@ export class Results {
     return isCut(result.output) ? { ...result, output: LOST } : result;
   }
 
+  /** Whether the call is of one of our tools, and the hook has something to do. */
+  has(callID: string): boolean {
+    return this.#kept.has(callID);
+  }
+
   readonly hook: NonNullable<Hooks["tool.execute.after"]> = async ({ callID }, output) => {
     const result = this.#kept.get(callID);
     if (!result) return;

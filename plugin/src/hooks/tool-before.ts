@@ -5,7 +5,7 @@ import { isAllowed, type Options } from "../host/options.ts";
 import { isAddable, isSafe, sandboxed, WEBSEARCH } from "../tools/known.ts";
 
 /** The form in which OpenCode finds `@file` in a prompt. */
-const MENTION = /(?<![\w`])@(\.?[^\s`,.]*(?:\.[^\s`,.]+)*)/g;
+export const MENTION = /(?<![\w`])@(\.?[^\s`,.]*(?:\.[^\s`,.]+)*)/g;
 
 /** `onRefused` is told the name of each tool that is refused. */
 export function toolBeforeHook(

@@ -2,15 +2,13 @@
 // same libraries; but what is too long for an answer is kept in the sandbox, where the model's other tools can read it.
 import { randomUUID } from "node:crypto";
 import type { SandboxSession } from "../client/types.ts";
+import { KEPT_OUTPUT } from "../host/workspace.ts";
 import type { CallContext, CallResult } from "./context.ts";
 import { forward } from "./forward.ts";
 
 /** What of a page fits into an answer: OpenCode 1.18.33, unless the user's configuration says less. */
 const MOST_BYTES = 51_200;
 const MOST_LINES = 2_000;
-
-/** Where bash, too, keeps what was too long (bridge/tools/bash.c++, which removes old files there). */
-const KEPT_OUTPUT = "/tmp/.sandbridge/output";
 
 export async function runWebfetch(session: SandboxSession, args: object, context: CallContext): Promise<CallResult> {
   const { metadata, ...result } = await forward(session, "webfetch", args, context);
