@@ -205,7 +205,7 @@ test("the model reads of the workspace where OpenCode names the host's directori
   assert.match(rewritten, /\nInstructions from: named-in-the-configuration.md \(the user's own, [^)]*\)\nNamed\n/);
   assert.doesNotMatch(rewritten, /HOST RULES|More of them/);
   assert.match(rewritten, /<location>\/tmp\/opencode\/skills\/tabs\/SKILL.md<\/location>/);
-  assert.match(rewritten, /Not the same: \/workspace\/app-two \/home\/annabel/);
+  assert.match(rewritten, /Not the same: \/workspace\/app-two \/Users\/annabel/);
   assert.match(rewritten, /act in a Linux sandbox that belongs to this session/);
 });
 
