@@ -119,11 +119,16 @@ kj::Maybe<Answer> answerInstead(kj::HttpMethod method, kj::StringPtr url) {
     return Answer{403, "Forbidden"_kj, TEXT,
                   "Of OpenCode's interface, what can act on the bridge's machine is closed.\n"_kj};
   }
-  // Its file browser would show the bridge's machine. To clients the place looks as empty as it is.
+  // Its file browser would show the bridge's machine, and so would git, which finds a repository in a folder above. To clients
+  // the place looks as empty as it is.
   if (isBelow(path, "/file/content") || isBelow(path, "/api/fs") || isBelow(path, "/vcs/apply")) {
     return Answer{404, "Not Found"_kj, TEXT, "The files are in the sandbox.\n"_kj};
   }
-  if (isBelow(path, "/find") || isBelow(path, "/file")) {
+  if (path == "/vcs") {
+    return Answer{200, "OK"_kj, JSON, R"({"branch":null,"default_branch":null})"_kj};
+  }
+  if (path == "/vcs/diff/raw") return Answer{200, "OK"_kj, "text/x-diff; charset=utf-8"_kj, ""_kj};
+  if (isBelow(path, "/find") || isBelow(path, "/file") || isBelow(path, "/vcs")) {
     return Answer{200, "OK"_kj, JSON, "[]"_kj};
   }
   return nullptr;

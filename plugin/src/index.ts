@@ -8,7 +8,7 @@ const server: Plugin = async (input, options) => {
     const { start } = await import("./plugin.ts");
     return start(input, options);
   } catch (error) {
-    return refuseEverything(error instanceof Error ? error.message : String(error));
+    return refuseEverything(error instanceof Error ? error.message : String(error), [input.directory, input.worktree]);
   }
 };
 

@@ -34,7 +34,7 @@ for (const [form, make] of Object.entries(forms)) {
   test(`a plugin that could not start leaves one note of a file (${form}), and the rest of the prompt`, async () => {
     const [before, after] = [part({ type: "text", text: "see" }), file("image/png", "data:image/png;base64,pasted")];
     const parts = [before, ...make(), after, ...make()];
-    const hook = refuseEverything("no reason")["chat.message"];
+    const hook = refuseEverything("no reason", ["/h"])["chat.message"];
     await hook?.({ sessionID: "s" }, { parts } as unknown as Parameters<NonNullable<typeof hook>>[1]);
     assert.equal(parts.length, 4);
     assert.deepEqual([parts[0], parts[2]], [before, after]);

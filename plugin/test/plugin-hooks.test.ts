@@ -236,7 +236,7 @@ test("options that do not exist or have the wrong type are named", () => {
 });
 
 test("a plugin that could not start takes all names and refuses everything", async () => {
-  const hooks = refuseEverything("no reason");
+  const hooks = refuseEverything("no reason", ["/h"]);
   assert.deepEqual(Object.keys(hooks.tool ?? {}).sort(), ["apply_patch", "bash", "edit", "glob", "grep", "preview_url", "process", "read", "write"]);
   const bash = hooks.tool?.["bash"];
   await assert.rejects(async () => bash?.execute({}, {} as never), /could not start.*no reason/);

@@ -160,6 +160,9 @@ TEST_CASE("requests for terminals, configuration and the machine's files never p
   CHECK(status(M::GET, "/config") == 0);
   CHECK(status(M::GET, "/file/content?path=/etc/passwd") == 404);
   CHECK(status(M::GET, "/find/file?query=x") == 200);
+  CHECK(status(M::GET, "/vcs") == 200);
+  CHECK(status(M::GET, "/vcs/diff?mode=git") == 200);
+  CHECK(status(M::GET, "/vcs/diff/raw") == 200);
   CHECK(status(M::GET, "/event") == 0);
   CHECK(status(M::POST, "/session/ses_1/message") == 0);
   CHECK(status(M::GET, "/ptymore") == 0);

@@ -83,6 +83,8 @@ describe("a real OpenCode behind the bridge", () => {
     await assert.rejects(opencode.request("GET", "/file/content?path=/etc/hostname"), /404/);
     await assert.rejects(opencode.request("GET", "/api/fs/read/etc/hostname"), /404/);
     assert.deepEqual(await opencode.request("GET", "/file?path=/etc"), []);
+    assert.deepEqual(await opencode.request("GET", "/vcs"), { branch: null, default_branch: null });
+    assert.deepEqual(await opencode.request("GET", "/vcs/diff?mode=git"), []);
     await assert.rejects(opencode.request("POST", "/pty", { command: "/usr/bin/touch", args: [leak] }), /403/);
     await assert.rejects(opencode.request("POST", "/project/git/init", {}), /403/);
 

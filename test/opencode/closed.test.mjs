@@ -110,6 +110,7 @@ describe("a real OpenCode fails closed", { concurrency: false }, () => {
 
   test("with an option that does not exist, the plugin takes the tools' names and refuses", async () => {
     await withWorld({ bridge: false, options: { ulr: "ws://127.0.0.1:1/rpc" } }, async (world, opencode) => {
+      writeFileSync(join(world.directory, "AGENTS.md"), "a secret of the host\n");
       const parts = await opencode.play(await opencode.newSession(), attack(world));
       for (const { tool, state } of parts) {
         assert.match(state.error, /^opencode-sandbridge could not start.*there is no option "ulr"/, tool);
