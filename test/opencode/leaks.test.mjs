@@ -16,7 +16,7 @@ const CANARY = "CANARY";
 describe("what a real OpenCode brings of its own machine", () => {
   let world, opencode, session, top, untouched;
   let seen = 0;
-  let isOtherCore = false;
+  let withoutPlugin = false;
 
   before(async () => {
     world = await World.start({ serve: false });
@@ -65,8 +65,9 @@ describe("what a real OpenCode brings of its own machine", () => {
 
   afterEach(async () => {
     assert.deepEqual(tree(), untouched, "something changed on the host");
-    if (isOtherCore) return;
-    assertClean(news(), "the model was told");
+    const requests = news();
+    if (withoutPlugin) return;
+    assertClean(requests, "the model was told");
     for (const { id } of await opencode.request("GET", "/session")) {
       assertClean((await opencode.messages(id)).map(({ parts }) => parts), "a session holds");
     }
@@ -142,7 +143,7 @@ describe("what a real OpenCode brings of its own machine", () => {
   test("a !command runs in the session's sandbox, without OpenCode's environment", async () => {
     session = await opencode.newSession();
     const { parts } = await opencode.request("POST", `/session/${session}/shell`, {
-      ...{ agent: "build", command: "pwd; cat .env ~/.env; env | grep SECRET; echo ran > commands" },
+      ...{ agent: "build", command: "pwd; cat .env ~/.env 2>&1; env | grep SECRET; echo ran > commands" },
     });
     assert.match(parts[0].state.output, /^\/workspace\ncat: .env: No such file/);
     assert.equal(await world.inSandbox(session, "cat commands"), "ran\n");
@@ -237,9 +238,23 @@ describe("what a real OpenCode brings of its own machine", () => {
     assert.equal(await world.inSandbox(session, "cat secret.txt"), "of the sandbox\n");
   });
 
-  // The last one: this core's prompts, unlike its tools, do speak of the host.
+  // From here on the plugin is not there: the prompts, unlike the tools, do speak of the host.
+  test("with --pure, which leaves the plugin out, README.md's rules close OpenCode's own tools", async () => {
+    withoutPlugin = true;
+    const tools = [
+      { name: "bash", args: { command: `touch ${top}/pure-ran`, description: "x" } },
+      { name: "write", args: { filePath: join(top, "pure-wrote"), content: "x" } },
+      { name: "read", args: { filePath: join(world.host, "secret.txt") } },
+    ];
+    const { code, events, stderr } = await world.opencodeRun(`SCRIPT:${JSON.stringify([{ tools }, { text: "done" }])}`, "--pure");
+    assert.equal(code, 0, stderr);
+    const states = events.filter(({ type }) => type === "tool_use").map(({ part }) => part.state);
+    assert.equal(states.length, tools.length);
+    for (const { error } of states) assert.match(error, /^The user has specified a rule which prevents you/);
+  });
+
   test("the tools of OpenCode's other core, which knows no plugin, are closed by README.md's rules", async () => {
-    isOtherCore = true;
+    withoutPlugin = true;
     const calls = [
       { name: "bash", args: { command: `touch ${top}/other-core-ran` } },
       { name: "write", args: { path: join(top, "other-core-wrote"), content: "x" } },
