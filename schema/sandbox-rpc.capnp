@@ -149,7 +149,8 @@ struct ToolOptions {
 interface Tools {
   # OpenCode's tools, acting in the sandbox, and two that it lacks: `process` runs commands in the background (its background
   # processes outlive calls, connections and the bridge), `preview_url` gives a link to a port. `webfetch` answers with the page
-  # as it came, HTML too, of which OpenCode makes Markdown or text. Also `multiedit` and `list`, which OpenCode had before 1.18
+  # as it came, HTML too, of which OpenCode makes Markdown or text. `websearch` has one more argument, `provider`: "exa" (if it is
+  # not given) or "parallel", which is asked from the sandbox without a key. Also `multiedit` and `list`, which OpenCode had before 1.18
   # (`multiedit` does all of its edits or none).
 
   call @0 (name :Text, arguments :Text, ui :ToolUi) -> (result :ToolResult);
@@ -192,7 +193,8 @@ interface ToolUi {
   # A client that throws here can still cancel `Tools.call`, and then gets no result.
 
   struct Question {
-    permission @0 :Text;         # "read", "edit", "glob", "grep", "bash", "external_directory", "preview_url", "webfetch"
+    permission @0 :Text;         # "read", "edit", "glob", "grep", "bash", "external_directory", "preview_url", "webfetch",
+                                 # "websearch"
     patterns @1 :List(Text);
     always @2 :List(Text);       # what "always allow" would allow
     metadata @3 :Text;           # a JSON object, OpenCode's shape

@@ -15,12 +15,13 @@ namespace {
 // Prints headers and body; ends with what went wrong on stderr. N: nothing is there to fetch with. Rc files are left aside: they
 // could change what is printed. Busybox' wget is not used, as it cannot tell the headers from the body.
 constexpr kj::StringPtr SCRIPT = R"sh(
-url=$1 agent=$2 accept=$3 seconds=$4 limit=$5 redirects=$6 python=$7
+url=$1 agent=$2 accept=$3 seconds=$4 limit=$5 redirects=$6 python=$7 json=$8
 language='Accept-Language: en-US,en;q=0.9'
 export LC_ALL=C.UTF-8
 if command -v curl >/dev/null 2>&1; then
   set --
   case $(curl -q -V 2>/dev/null) in *' libz'*) set -- --compressed ;; esac
+  [ -z "$json" ] || set -- "$@" -H 'Content-Type: application/json' --data-raw "$json"
   exec curl -q -sS -i -L --globoff --proto =http,https --proto-redir =http,https --max-redirs "$redirects" \
     --max-time "$seconds" --max-filesize "$limit" --suppress-connect-headers "$@" \
     -A "$agent" -H "Accept: $accept" -H "$language" --url "$url"
@@ -28,11 +29,14 @@ fi
 case $(wget --version 2>/dev/null) in 'GNU Wget 1.'*)
   # It would follow a redirect to FTP, but not through a proxy that is not there.
   export ftp_proxy=http://127.0.0.1:1/
-  exec wget --no-config --no-hsts --no-cookies -e netrc=off -nv -O - --save-headers --content-on-error --tries=1 \
+  set --
+  [ -z "$json" ] || set -- --header='Content-Type: application/json' --post-data="$json"
+  exec wget "$@" --no-config --no-hsts --no-cookies -e netrc=off -nv -O - --save-headers --content-on-error --tries=1 \
     --max-redirect="$redirects" --user-agent="$agent" --header="Accept: $accept" --header="$language" -- "$url" ;;
 esac
 if command -v python3 >/dev/null 2>&1; then
-  exec python3 -I -c "$python" "$url" "$seconds" "$limit" "$redirects" "User-Agent: $agent" "Accept: $accept" "$language"
+  exec python3 -I -c "$python" "$url" "$seconds" "$limit" "$redirects" "$json" \
+    "User-Agent: $agent" "Accept: $accept" "$language" ${json:+"Content-Type: application/json"}
 fi
 printf N
 )sh"_kj;
@@ -41,7 +45,7 @@ printf N
 constexpr kj::StringPtr PYTHON = R"py(
 import sys, urllib.error, urllib.request as web
 
-url, seconds, limit, redirects, *headers = sys.argv[1:]
+url, seconds, limit, redirects, json, *headers = sys.argv[1:]
 
 class Redirects(web.HTTPRedirectHandler):
     max_redirections = max_repeats = int(redirects)
@@ -55,7 +59,7 @@ for handler in (web.ProxyHandler, web.UnknownHandler, web.HTTPHandler, web.HTTPS
                 web.HTTPErrorProcessor, Redirects):
     opener.add_handler(handler())
 try:
-    request = web.Request(url, headers=dict(line.split(": ", 1) for line in headers))
+    request = web.Request(url, json.encode() or None, dict(line.split(": ", 1) for line in headers))
     try:
         answer = opener.open(request, timeout=float(seconds))
     except urllib.error.HTTPError as error:
@@ -152,8 +156,10 @@ kj::Maybe<FetchedPage> bodiless(ExitStatus status, std::string_view errors) {
   return kj::mv(page);
 }
 
-kj::String shown(std::string_view url) {
-  return validUtf8(kj::arrayPtr(url.data(), url.size()).asBytes());
+// "GET http://host/", for people.
+kj::String target(const FetchRequest& request) {
+  auto url = validUtf8(kj::arrayPtr(request.url.data(), request.url.size()).asBytes());
+  return kj::str(request.json == nullptr ? "GET " : "POST ", url);
 }
 
 }  // namespace
@@ -213,23 +219,29 @@ kj::Maybe<FetchedPage> parseAnswers(kj::ArrayPtr<const kj::byte> output) {
   }
 }
 
-kj::Promise<FetchedPage> fetchPage(ToolContext& context, FetchRequest request) {
+kj::String statusText(const FetchRequest& request, unsigned status) {
+  return kj::str("StatusCode: non 2xx status code (", status, " ", target(request), ")");
+}
+
+kj::Promise<FetchedPage> fetchPage(ToolContext& context, const FetchRequest& request) {
   auto url = requestUrl(request.url);
   auto transportError = [&](kj::StringPtr reason) {
-    return makeError(ErrorKind::FAILED, kj::str("Transport error (GET ", shown(request.url), ")",
+    return makeError(ErrorKind::FAILED, kj::str("Transport error (", target(request), ")",
                                                 reason.size() > 0 ? ": " : "", reason));
   };
   auto invalid = [&]() {
-    return makeError(ErrorKind::FAILED, kj::str("InvalidUrl error (GET ", shown(request.url), ")"));
+    return makeError(ErrorKind::FAILED, kj::str("InvalidUrl error (", target(request), ")"));
   };
   if (url.find_first_not_of('/', url.find(':') + 1) == std::string::npos) kj::throwFatalException(invalid());
 
   auto milliseconds = static_cast<uint64_t>(std::ceil(request.seconds * 1000));
   auto timeout = milliseconds * kj::MILLISECONDS + TIMEOUT_SLACK;
+  kj::String json;
+  KJ_IF_MAYBE (j, request.json) json = kj::str(*j);
   WorkspaceCommand command;
   command.argv = kj::arr(kj::str("sh"), kj::str("-c"), kj::str(SCRIPT), kj::str("sh"), toKj(url),
                          kj::str(request.userAgent), kj::str(request.accept), kj::str(double(milliseconds) / 1000),
-                         kj::str(request.mostBytes), kj::str(FETCH_REDIRECTS), kj::str(PYTHON));
+                         kj::str(request.mostBytes), kj::str(FETCH_REDIRECTS), kj::str(PYTHON), kj::mv(json));
   command.timeout = timeout;
 
   Intake intake(request.mostBytes + HEADER_BYTES);
@@ -250,7 +262,7 @@ kj::Promise<FetchedPage> fetchPage(ToolContext& context, FetchRequest request) {
                "Nothing in the sandbox can fetch: it has neither curl nor GNU wget nor python3. Install one of them.");
   }
   auto is = [&](unsigned code) { return status.kind == ExitStatus::EXITED && status.value == code; };
-  if (status.kind == ExitStatus::TIMED_OUT || is(TIMED_OUT)) throwError(ErrorKind::FAILED, "Request timed out");
+  if (status.kind == ExitStatus::TIMED_OUT || is(TIMED_OUT)) throwError(ErrorKind::FAILED, request.timeoutText);
   if (is(MALFORMED_URL)) kj::throwFatalException(invalid());
   auto answer = intake.out.size() > 0 ? parseAnswers(intake.out) : bodiless(status, intake.errors);
   bool tooLarge = is(TOO_LARGE);

@@ -42,6 +42,12 @@ constexpr uint64_t DEFAULT_TIMEOUT_MS = 120000;
 constexpr size_t PAGE_BYTES = 5u << 20;
 constexpr double FETCH_SECONDS = 30, FETCH_MOST_SECONDS = 120;
 constexpr unsigned FETCH_REDIRECTS = 20;
+// Our own bound: an address that still fits into one argument of a program.
+constexpr size_t URL_BYTES = 32u << 10;
+
+// websearch: how long an answer is waited for. The bound of a query is our own.
+constexpr double SEARCH_SECONDS = 25;
+constexpr size_t QUERY_BYTES = 8192;
 
 // glob, grep.
 constexpr size_t SEARCH_RESULTS = 100;

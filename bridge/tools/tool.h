@@ -61,6 +61,7 @@ kj::Promise<ToolResult> runMultiEdit(ToolContext& context, Arguments arguments, 
 kj::Promise<ToolResult> runList(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runProcess(ToolContext& context, Arguments arguments, ToolUi& ui);
 kj::Promise<ToolResult> runWebfetch(ToolContext& context, Arguments arguments, ToolUi& ui);
+kj::Promise<ToolResult> runWebsearch(ToolContext& context, Arguments arguments, ToolUi& ui);
 
 // A failed result: `text` is what the model gets.
 ToolResult failedResult(kj::String text);

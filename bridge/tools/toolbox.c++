@@ -39,6 +39,15 @@ const kj::StringPtr FORMATS[] = {"text"_kj, "markdown"_kj, "html"_kj};
 const Field WEBFETCH[] = {{"url"_kj, Field::STRING, true},
                           {"format"_kj, Field::STRING, false, FORMATS},
                           {"timeout"_kj, Field::NUMBER, false}};
+const kj::StringPtr PROVIDERS[] = {"exa"_kj, "parallel"_kj};
+const kj::StringPtr LIVECRAWL[] = {"fallback"_kj, "preferred"_kj};
+const kj::StringPtr SEARCH_TYPES[] = {"auto"_kj, "fast"_kj, "deep"_kj};
+const Field WEBSEARCH[] = {{"query"_kj, Field::STRING, true},
+                           {"numResults"_kj, Field::NUMBER, false},
+                           {"livecrawl"_kj, Field::STRING, false, LIVECRAWL},
+                           {"type"_kj, Field::STRING, false, SEARCH_TYPES},
+                           {"contextMaxCharacters"_kj, Field::NUMBER, false},
+                           {"provider"_kj, Field::STRING, false, PROVIDERS}};
 const Field PROCESS[] = {{"action"_kj, Field::STRING, true},   {"command"_kj, Field::STRING, false},
                          {"workdir"_kj, Field::STRING, false}, {"id"_kj, Field::NATURAL, false},
                          {"offset"_kj, Field::NATURAL, false}, {"input"_kj, Field::STRING, false},
@@ -56,6 +65,7 @@ const Tool TOOLS[] = {
     {"list"_kj, LIST, runList},
     {"process"_kj, PROCESS, runProcess},
     {"webfetch"_kj, WEBFETCH, runWebfetch},
+    {"websearch"_kj, WEBSEARCH, runWebsearch},
     {"preview_url"_kj, PREVIEW_URL, runPreviewUrl},
 };
 

@@ -13,9 +13,6 @@ namespace {
 
 constexpr kj::StringPtr BROWSER =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36"_kj;
-constexpr kj::StringPtr OPENCODE = "opencode"_kj;
-
-constexpr size_t URL_BYTES = 32u << 10;
 
 kj::StringPtr acceptFor(std::string_view format) {
   if (format == "text") return "text/plain;q=1.0, text/markdown;q=0.9, text/html;q=0.8, */*;q=0.1"_kj;
@@ -56,15 +53,19 @@ kj::Promise<ToolResult> runWebfetch(ToolContext& context, Arguments arguments, T
     auto seconds = std::min(arguments.real("timeout", FETCH_SECONDS), FETCH_MOST_SECONDS);
     if (!(seconds > 0)) throw Refusal{kj::str("Request timed out")};
     auto deadline = context.timer.now() + static_cast<uint64_t>(seconds * 1000) * kj::MILLISECONDS;
-    auto page = co_await fetchPage(context, {url, BROWSER, acceptFor(format), seconds, PAGE_BYTES});
+    FetchRequest request;
+    request.url = url;
+    request.userAgent = BROWSER;
+    request.accept = acceptFor(format);
+    request.seconds = seconds;
+    auto page = co_await fetchPage(context, request);
     if (page.status == 403 && page.challenged) {
-      auto left = double((deadline - context.timer.now()) / kj::MILLISECONDS) / 1000;
-      if (!(left > 0)) throw Refusal{kj::str("Request timed out")};
-      page = co_await fetchPage(context, {url, OPENCODE, acceptFor(format), left, PAGE_BYTES});
+      request.seconds = double((deadline - context.timer.now()) / kj::MILLISECONDS) / 1000;
+      if (!(request.seconds > 0)) throw Refusal{kj::str(request.timeoutText)};
+      request.userAgent = FetchRequest().userAgent;
+      page = co_await fetchPage(context, request);
     }
-    if (page.status < 200 || page.status >= 300) {
-      throw Refusal{kj::str("StatusCode: non 2xx status code (", page.status, " GET ", shown, ")")};
-    }
+    if (page.status < 200 || page.status >= 300) throw Refusal{statusText(request, page.status)};
 
     ToolResult result;
     result.title = validUtf8(kj::str(shown, " (", chars(page.contentType), ")").asBytes());

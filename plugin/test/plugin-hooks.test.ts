@@ -147,23 +147,6 @@ test("a tool that OpenCode 1.18.33 lacks is one of ours if the options say so, e
   assert.throws(() => readOptions({ addTools: "list" }), /must be a list of these/);
 });
 
-test("where the web is reached from the sandbox, the host's search is hidden and refused unless the options allow it", async () => {
-  const web = readOptions({ web: "sandbox" });
-  await before("webfetch", {}, web);
-  await before("websearch", {});
-  await assert.rejects(before("websearch", {}, web), /"websearch" is closed: it would search from OpenCode's machine/);
-  const permissionOf = async (given: typeof options) => {
-    const config = { permission: {} as Record<string, unknown> };
-    await configHook(given)(config as unknown as Config);
-    return config.permission["websearch"];
-  };
-  assert.equal(await permissionOf(web), "deny");
-  assert.equal(await permissionOf(options), undefined);
-  const allowed = readOptions({ web: "sandbox", allowTools: ["websearch"] });
-  await before("websearch", {}, allowed);
-  assert.equal(await permissionOf(allowed), undefined);
-});
-
 test("a sub-agent's prompt mentions files in a form that OpenCode does not read from the host", async () => {
   const args = { prompt: "see @/etc/passwd, @~/.ssh/id_rsa and @a.ts; mail me@example.org" };
   await before("task", args);

@@ -5,6 +5,7 @@ import type { SandboxSession, ToolResult } from "../src/client/types.ts";
 import type { CallContext } from "../src/tools/context.ts";
 import { definitions, definitionsFor } from "../src/tools/definitions.ts";
 import { runWebfetch } from "../src/tools/webfetch-run.ts";
+import { providerOf } from "../src/tools/websearch-run.ts";
 
 const context = { sessionID: "s", abort: new AbortController().signal, ask: async () => {} } as unknown as CallContext;
 
@@ -65,7 +66,19 @@ test("what is too long is cut at whole lines, and kept whole in the sandbox", as
   assert.equal(files.size, 0);
 });
 
-test("webfetch is one of our tools only if the web is reached from the sandbox", () => {
-  assert.deepEqual(definitionsFor({ web: "host", addTools: [] }), definitions);
-  assert.deepEqual(definitionsFor({ web: "sandbox", addTools: [] }).map(({ id }) => id), [...definitions.map(({ id }) => id), "webfetch"]);
+test("what reaches the web is ours only if the web is reached from the sandbox", () => {
+  const added = (web: "host" | "sandbox") => definitionsFor({ web, addTools: [] }).map(({ id }) => id).slice(definitions.length);
+  assert.deepEqual(added("host"), []);
+  assert.deepEqual(added("sandbox"), ["webfetch", "websearch"]);
+});
+
+test("a session searches with the service that OpenCode would give it", () => {
+  // Known hashes of FNV-1a, 32 bits: of "" 811c9dc5, of "a" e40c292c, of "foobar" bf9cf968.
+  assert.equal(providerOf("", {}), "parallel");
+  assert.equal(providerOf("a", {}), "exa");
+  assert.equal(providerOf("foobar", {}), "exa");
+  assert.equal(providerOf("a", { OPENCODE_EXPERIMENTAL_PARALLEL: "true", OPENCODE_ENABLE_EXA: "1" }), "parallel");
+  assert.equal(providerOf("", { OPENCODE_ENABLE_EXA: "1", OPENCODE_ENABLE_PARALLEL: "0" }), "exa");
+  assert.equal(providerOf("a", { OPENCODE_WEBSEARCH_PROVIDER: "parallel", OPENCODE_ENABLE_EXA: "1" }), "parallel");
+  assert.equal(providerOf("", { OPENCODE_WEBSEARCH_PROVIDER: "other" }), "parallel");
 });

@@ -14,17 +14,10 @@ describe("the web from the sandbox", () => {
   const inSandbox = (path) => `http://127.0.0.1:${PORT}${path}`;
   const onHost = (path) => `http://127.0.0.1:${server.match[1]}${path}`;
 
-  async function worldWith(options) {
-    const world = await World.start({ serve: false });
-    world.env.OPENCODE_ENABLE_EXA = "1"; // else websearch is there for OpenCode's own providers only
-    await world.useOpenCode({ options });
-    return world;
-  }
-
   before(async () => {
     server = await Child.start("python3", [fileURLToPath(SERVER), "0"], { ready: /^listening on (\d+)/, name: "web server" });
-    sandbox = await worldWith({ web: "sandbox" });
-    host = await worldWith({});
+    sandbox = await World.start({ options: { web: "sandbox" } });
+    host = await World.start();
     hostSession = await host.opencode.newSession();
     session = await sandbox.opencode.newSession();
     const content = readFileSync(SERVER, "utf8");
@@ -134,17 +127,6 @@ describe("the web from the sandbox", () => {
     await sandbox.opencode.request("POST", `/session/${session}/abort`);
     await turn;
     await eventually("nobody fetches any more", async () => !(await fetching()));
-  });
-
-  test("websearch, which would search from the host, is neither offered nor run", async () => {
-    const offered = (world) => {
-      const request = world.requests().filter(({ tools }) => tools?.length).at(-1);
-      return request.tools.map((tool) => tool.function.name).includes("websearch");
-    };
-    assert.equal(offered(host), true);
-    assert.equal(offered(sandbox), false);
-    const part = await sandbox.opencode.callTool(session, "websearch", { query: "anything" });
-    assert.ok(part.tool === "invalid" || part.state.status === "error", JSON.stringify(part.state));
   });
 
   test("webfetch is what the model is offered on either side, word for word", () => {

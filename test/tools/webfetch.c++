@@ -65,7 +65,19 @@ class PageServer final : private kj::TaskSet::ErrorHandler {
       head.append(buffer, n);
     }
     requests.push_back(head);
-    auto path = head.substr(4, head.find(' ', 4) - 4);
+    auto space = head.find(' ');
+    auto path = head.substr(space + 1, head.find(' ', space + 1) - space - 1);
+    if (path == "/posted") {
+      auto rest = head.substr(head.find("\r\n\r\n") + 4);
+      while (!rest.ends_with("\"end\"}")) {
+        auto n = co_await connection->tryRead(buffer, 1, sizeof(buffer));
+        if (n == 0) co_return;
+        rest.append(buffer, n);
+      }
+      auto echo = page("200 OK", "Content-Type: text/echo\r\n", rest);
+      co_await connection->write(echo.data(), echo.size());
+      co_return;
+    }
     auto answer = answerTo(path, head);
     if (path == "/endless" || path == "/endless-404") {
       auto piece = "HTTP/1.1 " + std::string(path == "/endless" ? "200 OK" : "404 No") + "\r\n\r\n";
@@ -188,6 +200,34 @@ TEST_CASE("webfetch brings a page by whatever program there is, in one round tri
   CHECK(text(spoof.title) == bench.server.url("/spoof") + " (text/plain)");
   CHECK(bench.server.requests.back().find("Accept: text/plain;q=1.0, ") != std::string::npos);
   CHECK(bench.fetchPath("/largest").output.size() == PAGE_BYTES);
+}
+
+TEST_CASE("what is posted arrives as it is, by whatever program there is") {
+  WebBench bench({GENERATE("curl", "wget", "python3")});
+  ToolContext context(bench.workspace, bench.loop.io.provider->getTimer(), bench.memory, nullptr, nullptr);
+  auto json = GENERATE(as<std::string>(), R"({"a":"@/etc/passwd $(touch pwned) 'x' \"y\" caf\u00e9 \n","z":"end"})",
+                       R"({"caf)" "\xc3\xa9" R"(":")" + std::string(20'000, 'x') + R"(","z":"end"})");
+  FetchRequest request;
+  request.url = bench.server.url("/posted");
+  request.accept = "application/json, text/event-stream"_kj;
+  request.json = kj::heapString(json.data(), json.size());
+  auto page = fetchPage(context, request).wait(bench.loop.io.waitScope);
+  CHECK(page.status == 200);
+  CHECK(page.contentType == "text/echo");
+  CHECK(std::string(page.body.asChars().begin(), page.body.size()) == json);
+  auto& head = bench.server.requests.back();
+  CHECK(head.starts_with("POST /posted HTTP/1.1\r\n"));
+  CHECK(head.find("\r\nContent-Type: application/json\r\n") != std::string::npos);
+  CHECK(head.find("\r\nAccept: application/json, text/event-stream\r\n") != std::string::npos);
+  CHECK(head.find("\r\nUser-Agent: opencode\r\n") != std::string::npos);
+
+  request.url = "http://127.0.0.1:1/";
+  try {
+    fetchPage(context, request).wait(bench.loop.io.waitScope);
+    FAIL("nobody is there");
+  } catch (kj::Exception& e) {
+    CHECK(std::string(textOf(e).cStr()).starts_with("Transport error (POST http://127.0.0.1:1/): "));
+  }
 }
 
 TEST_CASE("what goes wrong with a page is said in OpenCode's words") {

@@ -2,7 +2,7 @@
 // OpenCode, another plugin or an MCP server may bring one that does not.
 import type { Hooks } from "@opencode-ai/plugin";
 import { isAllowed, type Options } from "../host/options.ts";
-import { isAddable, isSafe, sandboxed, WEBSEARCH } from "../tools/known.ts";
+import { isAddable, isSafe, sandboxed } from "../tools/known.ts";
 
 /** The form in which OpenCode finds `@file` in a prompt. */
 export const MENTION = /(?<![\w`])@(\.?[^\s`,.]*(?:\.[^\s`,.]+)*)/g;
@@ -13,7 +13,6 @@ export function toolBeforeHook(
   onRefused: (tool: string) => void = () => {},
 ): NonNullable<Hooks["tool.execute.before"]> {
   return async ({ tool }, output) => {
-    if (tool === WEBSEARCH && options.web === "sandbox" && !isAllowed(tool, options)) throw searchRefusal();
     if (!isSafe(tool, options) && !isAllowed(tool, options)) {
       onRefused(tool);
       throw refusal(tool, options);
@@ -27,13 +26,6 @@ function refusal(tool: string, options: Options): Error {
   return new Error(
     `The tool "${tool}" is closed: it would act outside of this session's sandbox. Use ${sandboxed(options).join(", ")} ` +
       `instead, which act inside. (The user can ${way} in the options of opencode-sandbridge.)`,
-  );
-}
-
-function searchRefusal(): Error {
-  return new Error(
-    `The tool "${WEBSEARCH}" is closed: it would search from OpenCode's machine, while the option "web" of opencode-sandbridge ` +
-      `says that the web is reached from the sandbox. Use webfetch, which fetches from there.`,
   );
 }
 

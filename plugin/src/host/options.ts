@@ -15,7 +15,7 @@ export interface Options {
   permission: Readonly<Record<string, unknown>>;
   /** Whether language servers in the sandbox are asked about changed files; OpenCode's own `"lsp": false` says no, too. */
   diagnostics: boolean;
-  /** Where the web is fetched from. `host`: by OpenCode's own tools. `sandbox`: from the session's sandbox, or not at all. */
+  /** Where the web is fetched from. `host`: by OpenCode's own tools. `sandbox`: from the session's sandbox. */
   web: "host" | "sandbox";
 }
 

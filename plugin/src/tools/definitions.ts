@@ -13,6 +13,7 @@ import { previewUrl } from "./preview-url.ts";
 import { process } from "./process.ts";
 import { read } from "./read.ts";
 import { webfetch } from "./webfetch.ts";
+import { websearch } from "./websearch.ts";
 import { write } from "./write.ts";
 
 export const definitions: readonly ToolDefinition[] = [
@@ -24,8 +25,8 @@ const ADDABLE: readonly ToolDefinition[] = [list, multiedit];
 
 export const addable: readonly string[] = ADDABLE.map(({ id }) => id);
 
-/** With `webfetch`, if it shall leave from the sandbox, and with what the user wants added. */
+/** With those that reach the web, if they shall leave from the sandbox, and with what the user wants added. */
 export function definitionsFor({ web, addTools }: Pick<Options, "web" | "addTools">): readonly ToolDefinition[] {
   const added = ADDABLE.filter(({ id }) => addTools.includes(id));
-  return [...definitions, ...(web === "sandbox" ? [webfetch] : []), ...added];
+  return [...definitions, ...(web === "sandbox" ? [webfetch, websearch] : []), ...added];
 }

@@ -2,7 +2,7 @@
 import type { Options } from "../host/options.ts";
 import { addable, definitions } from "./definitions.ts";
 
-/** They act on the session, the model or the network, not on OpenCode's machine. */
+/** They act on the session, the model or the network, not on OpenCode's machine (definitions.ts has others for the network). */
 const HARMLESS = new Set([
   "task", "todowrite", "webfetch", "websearch", "question", "invalid", "StructuredOutput", //
 ]);
@@ -18,13 +18,9 @@ export function isAddable(tool: string, { addTools }: Pick<Options, "addTools">)
   return addable.includes(tool) && !addTools.includes(tool);
 }
 
-/** It searches from OpenCode's machine, with the user's key if there is one, which no sandbox may see. */
-export const WEBSEARCH = "websearch";
-
 /** What is not offered to the model, and refused. */
-export function hiddenTools(options: Pick<Options, "web" | "addTools">): readonly string[] {
-  const hidden = [LSP, ...addable.filter((tool) => isAddable(tool, options))];
-  return options.web === "sandbox" ? [...hidden, WEBSEARCH] : hidden;
+export function hiddenTools(options: Pick<Options, "addTools">): readonly string[] {
+  return [LSP, ...addable.filter((tool) => isAddable(tool, options))];
 }
 
 /** Ours, which act in the sandbox. */

@@ -10,6 +10,7 @@ import { LiveMetadata } from "./live-metadata.ts";
 import { runProcess } from "./process-run.ts";
 import { makeTools } from "./tools-shape.ts";
 import { runWebfetch } from "./webfetch-run.ts";
+import { runWebsearch } from "./websearch-run.ts";
 
 export function sandboxTools(
   client: PluginInput["client"],
@@ -37,6 +38,8 @@ function run(
       return runProcess(session, args, context, surroundingsOf(session, context));
     case "webfetch":
       return runWebfetch(session, args, context);
+    case "websearch":
+      return runWebsearch(session, args, context, new LiveMetadata(client, context));
     default:
       return forward(session, id, args, context);
   }

@@ -1477,7 +1477,8 @@ export class Tools$Server extends $.Server {
 /**
 * OpenCode's tools, acting in the sandbox, and two that it lacks: `process` runs commands in the background (its background
 * processes outlive calls, connections and the bridge), `preview_url` gives a link to a port. `webfetch` answers with the page
-* as it came, HTML too, of which OpenCode makes Markdown or text. Also `multiedit` and `list`, which OpenCode had before 1.18
+* as it came, HTML too, of which OpenCode makes Markdown or text. `websearch` has one more argument, `provider`: "exa" (if it is
+* not given) or "parallel", which is asked from the sandbox without a key. Also `multiedit` and `list`, which OpenCode had before 1.18
 * (`multiedit` does all of its edits or none).
 *
 */
@@ -1605,7 +1606,8 @@ export class ToolUi_Question extends $.Struct {
     size: new $.ObjectSize(0, 4),
   };
   /**
-* "read", "edit", "glob", "grep", "bash", "external_directory", "preview_url", "webfetch"
+* "read", "edit", "glob", "grep", "bash", "external_directory", "preview_url", "webfetch",
+* "websearch"
 *
 */
   get permission(): string {

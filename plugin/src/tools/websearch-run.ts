@@ -1,0 +1,37 @@
+// `websearch`: the sandbox asks the service that OpenCode 1.18.33 would ask, without the key that OpenCode may have for it.
+import type { SandboxSession } from "../client/types.ts";
+import type { CallContext, CallResult } from "./context.ts";
+import { fitted } from "./fitted.ts";
+import { forward } from "./forward.ts";
+import type { LiveMetadata } from "./live-metadata.ts";
+
+export async function runWebsearch(
+  session: SandboxSession,
+  args: object,
+  context: CallContext,
+  live: LiveMetadata,
+): Promise<CallResult> {
+  const provider = providerOf(context.sessionID, process.env);
+  live.update(() => ({ provider }));
+  try {
+    return await fitted(session, await forward(session, "websearch", { ...args, provider }, context), context.abort);
+  } finally {
+    await live.close();
+  }
+}
+
+/** OpenCode 1.18.33: the one that the user has chosen, else half of the sessions have one and half the other. */
+export function providerOf(sessionID: string, env: Readonly<Record<string, string | undefined>>): "exa" | "parallel" {
+  const chosen = env["OPENCODE_WEBSEARCH_PROVIDER"];
+  if (chosen === "exa" || chosen === "parallel") return chosen;
+  const isOn = (...names: string[]) => names.some((name) => ["1", "true", "yes", "on", "y"].includes(env[name]?.toLowerCase() ?? ""));
+  if (isOn("OPENCODE_ENABLE_PARALLEL", "OPENCODE_EXPERIMENTAL_PARALLEL")) return "parallel";
+  if (isOn("OPENCODE_EXPERIMENTAL", "OPENCODE_ENABLE_EXA", "OPENCODE_EXPERIMENTAL_EXA")) return "exa";
+  return fnv1a(sessionID) % 2 === 0 ? "exa" : "parallel";
+}
+
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}
