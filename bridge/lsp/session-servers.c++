@@ -48,14 +48,14 @@ class Bell {
 
 class SessionServers final : public LanguageServers {
  public:
-  SessionServers(Workspace& workspace, kj::Timer& timer, kj::Duration limit)
-      : workspace(workspace), timer(timer), limit(limit), root(view(workspace.root())) {
+  SessionServers(Workspace& workspace, kj::Timer& timer, kj::Duration limit, kj::Duration lookAgain)
+      : workspace(workspace), timer(timer), limit(limit), lookAgain(lookAgain), root(view(workspace.root())) {
     for (auto& kind : serverKinds()) slots.emplace_back(kind);
   }
 
   bool mayKnow(std::string_view path) override {
     if (!isInside(root, path)) return false;
-    KJ_IF_MAYBE (known, serverFor(path)) return !slotOf(known->kind).isUseless;
+    KJ_IF_MAYBE (known, serverFor(path)) return mayStart(slotOf(known->kind));
     return false;
   }
 
@@ -95,6 +95,7 @@ class SessionServers final : public LanguageServers {
     for (auto& slot : slots) {
       drop(slot);
       slot.isUseless = false;
+      slot.missingUntil = nullptr;
       slot.deaths = slot.lateAnswers = 0;
     }
   }
@@ -109,7 +110,8 @@ class SessionServers final : public LanguageServers {
     bool isRunning = false;
     bool isEnding = false;  // as it was asked to
     uint64_t life = 0;
-    bool isUseless = false;  // the image has none, or it has been given up
+    bool isUseless = false;  // it has been given up
+    kj::Maybe<kj::TimePoint> missingUntil;  // the sandbox has none; until then that is taken for sure
     unsigned deaths = 0, lateAnswers = 0;
     kj::Promise<void> idle = nullptr;
   };
@@ -123,7 +125,7 @@ class SessionServers final : public LanguageServers {
 
   Workspace& workspace;
   kj::Timer& timer;
-  kj::Duration limit;
+  kj::Duration limit, lookAgain;
   std::string root;
   Bell bell;
   kj::Maybe<kj::Exception> loss;
@@ -131,12 +133,18 @@ class SessionServers final : public LanguageServers {
 
   Slot& slotOf(const ServerKind& kind) { return slots[&kind - serverKinds().begin()]; }
 
+  bool mayStart(const Slot& slot) const {
+    KJ_IF_MAYBE (until, slot.missingUntil) return timer.now() >= *until;
+    return !slot.isUseless;
+  }
+
   Server& start(Slot& slot) {
     if (!slot.isRunning) {
       drop(slot);
       auto& server = *slot.server.emplace(
           kj::heap<Server>(workspace, timer, slot.kind, [this]() { bell.ring(); }));
       slot.isRunning = true;
+      slot.missingUntil = nullptr;
       ++slot.life;
       slot.run = server.run().then([this, &slot](ExitStatus status) { ended(slot, status); },
                                    [this, &slot](kj::Exception&& e) { failed(slot, kj::mv(e)); })
@@ -158,7 +166,7 @@ class SessionServers final : public LanguageServers {
     bool isMissing = status.kind == ExitStatus::EXITED && status.value == NO_SUCH_SERVER &&
                      !KJ_ASSERT_NONNULL(slot.server)->hasBegun();
     if (isMissing) {
-      slot.isUseless = true;
+      slot.missingUntil = timer.now() + lookAgain;
       stopped(slot);
     } else {
       died(slot, kj::str("it ended with exit code ", status.shellCode()));
@@ -222,7 +230,7 @@ class SessionServers final : public LanguageServers {
     for (auto& file : files) {
       KJ_IF_MAYBE (known, serverFor(file.path)) {
         auto& slot = slotOf(known->kind);
-        if (slot.isUseless) continue;
+        if (!mayStart(slot)) continue;
         start(slot).change(file.path, known->language, file.text);
         told.push_back({slot, slot.life, std::move(file.path)});
       }
@@ -282,8 +290,8 @@ class SessionServers final : public LanguageServers {
 }  // namespace
 
 kj::Own<LanguageServers> newSessionServers(Workspace& workspace, kj::Timer& timer,
-                                           kj::Duration limit) {
-  return kj::heap<SessionServers>(workspace, timer, limit);
+                                           kj::Duration limit, kj::Duration lookAgain) {
+  return kj::heap<SessionServers>(workspace, timer, limit, lookAgain);
 }
 
 }  // namespace sandbridge::lsp

@@ -9,8 +9,12 @@
 
 namespace sandbridge::lsp {
 
+// A server that the sandbox does not have is looked for again after a while: somebody may have installed it.
+constexpr auto LOOK_AGAIN = 1 * kj::MINUTES;
+
 // `workspace` and `timer` must outlive it. `limit`: how long a check waits for answers.
 kj::Own<LanguageServers> newSessionServers(Workspace& workspace, kj::Timer& timer,
-                                           kj::Duration limit = DIAGNOSTICS_LIMIT);
+                                           kj::Duration limit = DIAGNOSTICS_LIMIT,
+                                           kj::Duration lookAgain = LOOK_AGAIN);
 
 }  // namespace sandbridge::lsp

@@ -38,20 +38,36 @@ struct Bench {
   kj::Own<Toolbox> toolbox;
 
   // Nothing is late, unless it is to be.
-  explicit Bench(std::string mode = "", kj::Duration limit = 120 * kj::SECONDS) {
+  explicit Bench(std::string mode = "", kj::Duration limit = 120 * kj::SECONDS, kj::Duration lookAgain = lsp::LOOK_AGAIN) {
     std::filesystem::create_directory(bin);
+    install(mode);
+    workspace.searchPath = bin + ":/usr/local/bin:/usr/bin:/bin";
+    auto& timer = loop.io.provider->getTimer();
+    toolbox = newToolbox(workspace, timer, memory, nullptr, lsp::newSessionServers(workspace, timer, limit, lookAgain));
+  }
+
+  ~Bench() { std::filesystem::remove_all(records()); }
+
+  void install(std::string mode = "") {
     for (auto& program : SERVERS) {
       auto path = bin + "/" + program;
       std::ofstream(path) << "#!/bin/sh\nexport FAKE_SERVER_LOG='" << log << "' FAKE_SERVER_MODE='" << mode
                           << "'\nexec python3 '" << SANDBRIDGE_SOURCE_DIR << "/test/lsp/fake-server.py' \"$@\"\n";
       KJ_SYSCALL(chmod(path.c_str(), 0755));
     }
-    workspace.searchPath = bin + ":/usr/local/bin:/usr/bin:/bin";
-    auto& timer = loop.io.provider->getTimer();
-    toolbox = newToolbox(workspace, timer, memory, nullptr, lsp::newSessionServers(workspace, timer, limit));
   }
 
-  ~Bench() { std::filesystem::remove_all(records()); }
+  // All that this machine has, but no server, wherever it is installed.
+  void uninstall() {
+    for (auto& server : SERVERS) std::filesystem::remove(bin + "/" + server);
+    for (auto& entry : std::filesystem::directory_iterator("/usr/bin")) {
+      auto name = entry.path().filename().string();
+      if (std::find(std::begin(SERVERS), std::end(SERVERS), name) == std::end(SERVERS)) {
+        std::filesystem::create_symlink(entry.path(), bin + "/" + name);
+      }
+    }
+    workspace.searchPath = bin;
+  }
 
   // Where the servers that run are known, on this machine's /tmp.
   std::string records() {
@@ -261,17 +277,17 @@ TEST_CASE("a server gets answers to what it asks") {
   CHECK_THAT(bench.read(bench.log), Contains("None [null, null]\nNone null\nNone {\"code\": -32601"));
 }
 
-TEST_CASE("an image without a server is asked once for each kind") {
+TEST_CASE("a server that is installed later is found") {
+  Bench bench("", 120 * kj::SECONDS, 0 * kj::SECONDS);
+  bench.uninstall();
+  CHECK(outputOf(bench.write("a.c", "error: unseen\n")) == "Wrote file successfully.");
+  bench.install();
+  CHECK_THAT(outputOf(bench.write("a.c", "error: told\n")), Contains("ERROR [1:1] told"));
+}
+
+TEST_CASE("an image without a server is not asked again for a while") {
   Bench bench;
-  // All that there is otherwise, also where such a server is installed.
-  for (auto& server : SERVERS) std::filesystem::remove(bench.bin + "/" + server);
-  for (auto& entry : std::filesystem::directory_iterator("/usr/bin")) {
-    auto name = entry.path().filename().string();
-    if (std::find(std::begin(SERVERS), std::end(SERVERS), name) == std::end(SERVERS)) {
-      std::filesystem::create_symlink(entry.path(), bench.bin + "/" + name);
-    }
-  }
-  bench.workspace.searchPath = bench.bin;
+  bench.uninstall();
   bench.write("a.c", "error: unseen\n");
   auto trips = bench.workspace.roundTrips;
   auto result = bench.write("b.c", "error: unseen\n");
