@@ -96,13 +96,15 @@ describe("sessions of a real OpenCode", () => {
     assert.match(await run(`cat ${world.tokenFile}`), /No such file/);
   });
 
-  test("a command's template, of which OpenCode does not say whose session it serves, runs nothing", async () => {
-    const session = await opencode.newSession();
+  test("the commands of a template run in the sandbox of the session that it is called in, and in no other", async () => {
+    const [session, other] = [await opencode.newSession(), await opencode.newSession()];
+    for (const id of [session, other]) await world.inSandbox(id, "true");
     await opencode.request("POST", `/session/${session}/command`, { command: "leak", arguments: "" });
     const prompts = world.requests().flatMap(({ messages }) => messages).filter(({ role }) => role === "user");
     const texts = prompts.map(({ content }) => (typeof content === "string" ? content : JSON.stringify(content)));
-    const prompt = texts.find((text) => text.includes("Say it:"));
-    assert.equal(prompt, "Say it: sandbridge: nothing was run, because OpenCode does not say for which session this is.");
+    assert.equal(texts.find((text) => text.includes("Say it:")), "Say it: /workspace");
+    assert.equal(await world.inSandbox(session, "ls"), "templated\n");
+    assert.equal(await world.inSandbox(other, "ls"), "");
   });
 
   test("a terminal, which would be on the host, is refused", async () => {

@@ -111,13 +111,13 @@ function isAmong(parts: Parts, { filename }: File): boolean {
   return parts.some((part) => part.type === "file" && part.filename === filename);
 }
 
-/** All at once, as OpenCode runs them. */
+/** All at once, as OpenCode runs them; what comes of it is trimmed, as OpenCode would have done. */
 async function runLeft(text: string, openSession: OpenSession): Promise<string> {
   const commands = [...text.matchAll(LEFT)].map(([, encoded]) => Buffer.from(encoded as string, "base64").toString());
   if (commands.length === 0) return text;
   const outputs = await Promise.all(commands.map((command) => outputOf(command, openSession)));
   let next = 0;
-  return text.replace(LEFT, () => outputs[next++] as string);
+  return text.replace(LEFT, () => outputs[next++] as string).trim();
 }
 
 async function outputOf(command: string, openSession: OpenSession): Promise<string> {
