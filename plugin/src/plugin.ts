@@ -5,22 +5,21 @@ import { chatMessageHook } from "./hooks/chat-message.ts";
 import { commandHook } from "./hooks/command.ts";
 import { configHook } from "./hooks/config.ts";
 import { eventHook } from "./hooks/event.ts";
-import { Instructions } from "./hooks/instructions.ts";
 import { carryOverflow } from "./hooks/overflow.ts";
 import { Ports } from "./hooks/ports.ts";
+import { Project } from "./hooks/project.ts";
 import { Resume } from "./hooks/resume.ts";
 import { shellEnvHook } from "./hooks/shell-env.ts";
-import { carrySkill } from "./hooks/skill.ts";
 import { systemHook } from "./hooks/system.ts";
 import { opencodeToaster, watchForToasts } from "./hooks/toasts.ts";
 import { Results } from "./hooks/tool-after.ts";
 import { toolBeforeHook } from "./hooks/tool-before.ts";
+import { Agents } from "./host/agents.ts";
 import { sharedConnection } from "./host/connection.ts";
 import { Family } from "./host/family.ts";
 import { readOptions } from "./host/options.ts";
 import { Sessions } from "./host/sessions.ts";
 import { definitionsFor } from "./tools/definitions.ts";
-import { SKILL } from "./tools/known.ts";
 import { sandboxTools } from "./tools/sandbox-tools.ts";
 import { defineTools } from "./tools/tools-shape.ts";
 
@@ -37,26 +36,30 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
   const ports = new Ports(family, connection);
   const replaceFiles = chatMessageHook([directory, worktree], sessionOf);
   const onEvent = eventHook(client, connection, family);
-  const instructions = new Instructions(client, sessionOf);
+  const project = new Project(client, sessionOf);
+  const agents = new Agents(client);
+  const additionsFor = async (id: string) => {
+    const { instructions, skills } = await project.look(id);
+    return { instructions, skills: await agents.permitted(id, "skill", skills) };
+  };
   const toaster = opencodeToaster(client);
   const stopToasts = watchForToasts(connection, family, toaster);
   const audit = new Audit(client, options, (toast) => toaster.add(toast));
   return {
-    tool: sandboxTools(client, sessionOf, results, definitions),
+    tool: sandboxTools(client, sessionOf, (root) => project.lastOf(root).skills, results, definitions),
     "tool.definition": defineTools(definitions),
     "chat.message": async (message, output) => {
+      agents.note(message.sessionID, output.message.agent);
       await replaceFiles(message, output);
       await resume.onMessage(message.sessionID, output);
       ports.onMessage(message.sessionID, output);
     },
     "tool.execute.before": toolBeforeHook(options, (tool) => audit.refused(tool)),
     "tool.execute.after": async (call, output) => {
-      const openSession = () => sessionOf(call.sessionID);
-      if (call.tool === SKILL) await carrySkill(output, openSession);
       if (results.has(call.callID)) await results.hook(call, output);
-      else await carryOverflow(output, openSession);
+      else await carryOverflow(output, () => sessionOf(call.sessionID));
     },
-    "experimental.chat.system.transform": systemHook([directory, worktree], (id) => instructions.section(id)),
+    "experimental.chat.system.transform": systemHook([directory, worktree], additionsFor, options.web),
     "command.execute.before": commandHook(directory, worktree, sessionOf),
     "shell.env": shellEnvHook(options, family),
     config: configHook(options, ({ settings, lspWanted }) => {

@@ -182,7 +182,8 @@ test("the model reads of the workspace where OpenCode names the host's directori
     "Not the same: /Users/ann/work/app-two /Users/annabel",
   ].join("\n");
   const own = "Instructions from: /workspace/AGENTS.md\nThe sandbox's rules\n";
-  const rewritten = rewriteSystem(system, ["/Users/ann/work/app", "/Users/ann/work"], "/Users/ann", own);
+  const additions = { instructions: own, skills: [] };
+  const rewritten = rewriteSystem(system, ["/Users/ann/work/app", "/Users/ann/work"], "/Users/ann", additions);
   assert.match(rewritten, /Working directory: \/workspace\n {2}Workspace root folder: \/workspace\n {2}Platform: linux\n<\/env>\n/);
   assert.match(rewritten, /\nInstructions from: \/workspace\/AGENTS.md\nThe sandbox's rules\n\nInstructions from: AGENTS.md \(the user's own, which is not in the sandbox\)\nRules for/);
   assert.match(rewritten, /\nInstructions from: named-in-the-configuration.md \(the user's own, [^)]*\)\nNamed\n/);
@@ -206,6 +207,13 @@ test("a host's instruction file goes whole, also when its text looks like other 
 
 test("a prompt without an environment block, as for titles, is only cleaned", () => {
   assert.equal(rewriteSystem("Make a title for /tmp/x/y", ["/tmp/x"], "/root"), "Make a title for /workspace/y");
+});
+
+test("where webfetch runs in the sandbox the model is told so", () => {
+  const told = /webfetch fetches from this sandbox too/;
+  assert.match(rewriteSystem("<env>\n</env>", [], "/root", undefined, "sandbox"), told);
+  assert.doesNotMatch(rewriteSystem("<env>\n</env>", [], "/root", undefined, "host"), told);
+  assert.doesNotMatch(rewriteSystem("a title", [], "/root", undefined, "sandbox"), told);
 });
 
 test("options that do not exist or have the wrong type are named", () => {

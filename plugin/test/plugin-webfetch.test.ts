@@ -68,8 +68,8 @@ test("what is too long is cut at whole lines, and kept whole in the sandbox", as
 
 test("what reaches the web is ours only if the web is reached from the sandbox", () => {
   const added = (web: "host" | "sandbox") => definitionsFor({ web, addTools: [] }).map(({ id }) => id).slice(definitions.length);
-  assert.deepEqual(added("host"), []);
-  assert.deepEqual(added("sandbox"), ["webfetch", "websearch"]);
+  assert.deepEqual(added("host"), ["skill"]);
+  assert.deepEqual(added("sandbox"), ["skill", "webfetch", "websearch"]);
 });
 
 test("a session searches with the service that OpenCode would give it", () => {

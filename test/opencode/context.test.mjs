@@ -60,7 +60,7 @@ describe("what the model is told of where it works", () => {
     assert.equal(state.status, "completed", state.error);
     // OpenCode itself lists files of its own directory here.
     assert.ok(!state.output.includes(world.directory));
-    assert.match(state.output, /<skill_files>\n<\/skill_files>/);
+    assert.match(state.output, /Base directory for this skill: \.\n[^]*<skill_files>\n\n<\/skill_files>/);
   });
 
   test("a file of the workspace that a subagent's prompt mentions is given to the subagent", async () => {

@@ -2,12 +2,12 @@
 //
 // OpenCode has filled in the template's !`commands` by now, through bin/sandbridge-shell but without saying for which session.
 // That runs nothing: it leaves each command in the text, and here, where the session is known, it is run in the sandbox.
-import { posix, join } from "node:path";
+import { isAbsolute, posix, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Hooks } from "@opencode-ai/plugin";
 import type { SandboxSession } from "../client/types.ts";
 import { WORKSPACE } from "../host/workspace.ts";
-import { carrySkill } from "./skill.ts";
+import { carryFiles } from "../skills/host-files.ts";
 import { replacePath } from "./system.ts";
 import { MENTION } from "./tool-before.ts";
 
@@ -49,10 +49,10 @@ export function commandHook(
 /** A skill that is called as a command names its folder, which is then copied as when the model loads the skill. */
 async function carryFolder(text: string, name: string, openSession: OpenSession): Promise<string> {
   const [, dir] = SKILL_FOLDER.exec(text) ?? [];
-  if (dir === undefined) return text;
-  const output = { title: "", output: text, metadata: { name, dir } };
-  await carrySkill(output, openSession);
-  return output.output;
+  // One that comes with OpenCode has no folder.
+  if (dir === undefined || !isAbsolute(dir)) return text;
+  const { folder, note } = await carryFiles(name, dir, openSession);
+  return text.replaceAll(dir, () => folder) + note;
 }
 
 /** The commands /init and /review name the repository's folder, which is "/" where there is none. */

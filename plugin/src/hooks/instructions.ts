@@ -2,9 +2,6 @@
 // sandbox's in their place, in OpenCode's words. What the user wrote for every project, or names in the configuration, stays.
 import { readFileSync } from "node:fs";
 import { basename, dirname, relative, isAbsolute, sep } from "node:path";
-import type { PluginInput } from "@opencode-ai/plugin";
-import type { SandboxSession } from "../client/types.ts";
-import { log } from "../host/log.ts";
 import { WORKSPACE } from "../host/workspace.ts";
 
 /** OpenCode 1.18.33: the first of these that a directory has. */
@@ -15,55 +12,17 @@ const USERS = new RegExp(`^${HEADING}(/.+)$`, "gm");
 const NEXT = new RegExp(`\n(?:${HEADING}|Skills provide specialized instructions)`);
 
 const MAX_BYTES = 256 << 10;
-const DEADLINE_MS = 5_000;
-/** So that a server that runs for months does not fill up. */
-const REMEMBERED = 1_000;
+
+/** The most that `INSTRUCTIONS_SCRIPT` prints. */
+export const INSTRUCTIONS_BYTES = MAX_BYTES + 64;
 
 /** Prints the file's name and the beginning of its text; nothing when there is none. */
-const SCRIPT = `for f in ${NAMES.join(" ")}; do [ -f "$f" ] && { echo "$f"; exec head -c ${MAX_BYTES} "$f"; }; done; true`;
+export const INSTRUCTIONS_SCRIPT = `for f in ${NAMES.join(" ")}; do [ -f "$f" ] && { echo "$f"; exec head -c ${MAX_BYTES} "$f"; }; done; true`;
 
-export class Instructions {
-  readonly #client: PluginInput["client"];
-  readonly #sessionOf: (sessionID: string) => Promise<SandboxSession>;
-  /** Each sandbox's last one, by root session: rules do not go away because the bridge is slow once. */
-  readonly #last = new Map<string, string>();
-
-  constructor(client: PluginInput["client"], sessionOf: (sessionID: string) => Promise<SandboxSession>) {
-    this.#client = client;
-    this.#sessionOf = sessionOf;
-  }
-
-  /** The section for the system prompt, or "" when there is no such file. Never makes a sandbox; never fails. */
-  async section(sessionID: string): Promise<string> {
-    let root = sessionID;
-    try {
-      const session = await this.#sessionOf(sessionID);
-      root = session.root;
-      const signal = AbortSignal.timeout(DEADLINE_MS);
-      const { status } = await session.info({ signal });
-      const found = status === "none" || status === "terminated" ? "" : await read(session, signal);
-      this.#remember(root, found);
-      return found;
-    } catch (error) {
-      const last = this.#last.get(root) ?? "";
-      const text = error instanceof Error ? error.message : String(error);
-      log(this.#client, "warn", `The workspace's instruction file could not be looked for: ${text}`);
-      return last;
-    }
-  }
-
-  #remember(root: string, section: string): void {
-    this.#last.delete(root);
-    this.#last.set(root, section);
-    const [oldest] = this.#last.keys();
-    if (this.#last.size > REMEMBERED && oldest !== undefined) this.#last.delete(oldest);
-  }
-}
-
-async function read(session: SandboxSession, signal: AbortSignal): Promise<string> {
-  const { stdout } = await session.run(SCRIPT, { workdir: WORKSPACE, signal, maxOutputBytes: MAX_BYTES + 64 });
-  const end = stdout.indexOf("\n");
-  const [name, text] = [stdout.slice(0, end), stdout.slice(end + 1)];
+/** What the prompt says of what `INSTRUCTIONS_SCRIPT` printed, or "". */
+export function instructionsSection(printed: string): string {
+  const end = printed.indexOf("\n");
+  const [name, text] = [printed.slice(0, end), printed.slice(end + 1)];
   return NAMES.includes(name) && text.trim() !== "" ? `${HEADING}${WORKSPACE}/${name}\n${text}` : "";
 }
 

@@ -13,7 +13,7 @@ export function refuseEverything(reason: string, hostDirectories: readonly strin
     tool: makeTools(() => Promise.reject(refusal())),
     "tool.definition": defineTools(),
     "chat.message": (_input, { parts }) => replaceHostFiles(parts, (path) => path, () => Promise.reject(refusal())),
-    "experimental.chat.system.transform": systemHook(hostDirectories, async () => ""),
+    "experimental.chat.system.transform": systemHook(hostDirectories),
     "tool.execute.before": async () => {
       throw refusal();
     },

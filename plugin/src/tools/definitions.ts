@@ -12,6 +12,7 @@ import { multiedit } from "./multiedit.ts";
 import { previewUrl } from "./preview-url.ts";
 import { process } from "./process.ts";
 import { read } from "./read.ts";
+import { skill } from "./skill.ts";
 import { webfetch } from "./webfetch.ts";
 import { websearch } from "./websearch.ts";
 import { write } from "./write.ts";
@@ -25,8 +26,8 @@ const ADDABLE: readonly ToolDefinition[] = [list, multiedit];
 
 export const addable: readonly string[] = ADDABLE.map(({ id }) => id);
 
-/** With those that reach the web, if they shall leave from the sandbox, and with what the user wants added. */
+/** With `skill`, those that reach the web, if they shall leave from the sandbox, and what the user wants added. */
 export function definitionsFor({ web, addTools }: Pick<Options, "web" | "addTools">): readonly ToolDefinition[] {
   const added = ADDABLE.filter(({ id }) => addTools.includes(id));
-  return [...definitions, ...(web === "sandbox" ? [webfetch, websearch] : []), ...added];
+  return [...definitions, skill, ...(web === "sandbox" ? [webfetch, websearch] : []), ...added];
 }

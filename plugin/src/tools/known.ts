@@ -7,8 +7,8 @@ const HARMLESS = new Set([
   "task", "todowrite", "webfetch", "websearch", "question", "invalid", "StructuredOutput", //
 ]);
 
-/** Reads OpenCode's machine for the user's own sake; hooks/skill.ts brings what it found into the sandbox. */
-export const SKILL = "skill";
+/** Ours too, but it also reads the user's own skills on OpenCode's machine. */
+const SKILL = "skill";
 
 /** It would show OpenCode's machine: not offered to the model, and refused. */
 const LSP = "lsp";

@@ -1,9 +1,8 @@
-// Skills: OpenCode's own tool reads a skill's text from the user's machine and names the files beside it. They are copied into
-// the session's sandbox when the skill is loaded, and the model is told where they are there.
+// The files of a skill on the user's machine. They are copied into the session's sandbox when the skill is loaded, and the model is
+// told where they are there.
 import type { Dirent } from "node:fs";
 import { access, constants, readdir, readFile, stat } from "node:fs/promises";
-import { isAbsolute, join, posix, relative, sep } from "node:path";
-import type { Hooks } from "@opencode-ai/plugin";
+import { join, posix, relative, sep } from "node:path";
 import type { SandboxSession } from "../client/types.ts";
 
 /** OpenCode asks nobody before it reads here. */
@@ -15,9 +14,6 @@ const MOST_BYTES = 8 << 20;
 const MOST_LEVELS = 8;
 const AT_ONCE = 8;
 const DEADLINE_MS = 60_000;
-
-/** The names in OpenCode's list of files, a line each. */
-const LISTED = /(?<=<skill_files>\n)(?:<file>.*<\/file>\n)*(?=<\/skill_files>)/;
 
 interface SkillFile {
   /** Relative to the skill's folder, with "/". */
@@ -31,37 +27,33 @@ export function skillFolder(name: string): string {
   return posix.join(FOLDER, name.replace(/[^\w-]/g, "_") || "_");
 }
 
-/**
- * Changes what the tool `skill` answered. Hidden files (.env, .git) and links stay where they are. When the files cannot be
- * copied the model is told so, and gets the skill's text all the same.
- */
-export async function carrySkill(
-  output: Parameters<NonNullable<Hooks["tool.execute.after"]>>[1],
-  openSession: () => Promise<SandboxSession>,
-): Promise<void> {
-  const { name, dir } = output.metadata as { name?: unknown; dir?: unknown };
-  if (typeof name !== "string" || typeof dir !== "string" || !isAbsolute(dir)) {
-    // One that comes with OpenCode has no folder; OpenCode then lists files of the directory that it runs in.
-    output.output = output.output.replace(LISTED, "");
-    return;
-  }
-  const folder = skillFolder(name);
-  let note = "";
-  try {
-    const files = await filesIn(dir);
-    if (files.length > 0) await copy(files, folder, await openSession());
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    note = `\n\nThe files of this skill could not be copied into the sandbox: ${reason}`;
-  }
-  const text = output.output.replace(LISTED, (lines) => lines.split("\n").filter(isCopied(dir)).join("\n"));
-  output.output = text.replaceAll(dir, () => folder) + note;
-  output.metadata = { ...output.metadata, dir: folder };
+export interface Carried {
+  readonly folder: string;
+  /** Those that are there now. */
+  readonly files: readonly string[];
+  /** When they could not be copied, what the model is told of it at the end; or "". */
+  readonly note: string;
 }
 
-function isCopied(dir: string): (line: string) => boolean {
-  const beginning = `<file>${dir}`;
-  return (line) => line === "" || (line.startsWith(beginning + sep) && !line.slice(beginning.length).includes(`${sep}.`));
+/** Copies what is in the folder `dir` to where `skillFolder` says. Hidden files (.env, .git) and links stay where they are. */
+export async function carryFiles(
+  name: string,
+  dir: string,
+  openSession: () => Promise<SandboxSession>,
+  signal?: AbortSignal,
+): Promise<Carried> {
+  const folder = skillFolder(name);
+  try {
+    const files = await filesIn(dir);
+    const deadline = AbortSignal.timeout(DEADLINE_MS);
+    if (files.length > 0) await copy(files, folder, await openSession(), signal ? AbortSignal.any([signal, deadline]) : deadline);
+    return { folder, files: files.map(({ path }) => posix.join(folder, path)).sort(), note: "" };
+  } catch (error) {
+    signal?.throwIfAborted();
+    // An error of the file system names the host's folder.
+    const reason = (error instanceof Error ? error.message : String(error)).replaceAll(dir, () => folder);
+    return { folder, files: [], note: `\n\nThe files of this skill could not be copied into the sandbox: ${reason}` };
+  }
 }
 
 async function filesIn(root: string): Promise<SkillFile[]> {
@@ -92,8 +84,12 @@ async function isExecutable(path: string): Promise<boolean> {
   return await access(path, constants.X_OK).then(() => true, () => false);
 }
 
-async function copy(files: readonly SkillFile[], folder: string, session: SandboxSession): Promise<void> {
-  const signal = AbortSignal.timeout(DEADLINE_MS);
+async function copy(
+  files: readonly SkillFile[],
+  folder: string,
+  session: SandboxSession,
+  signal: AbortSignal,
+): Promise<void> {
   const waiting = [...files];
   const work = async (): Promise<void> => {
     for (let file = waiting.pop(); file; file = waiting.pop()) {
