@@ -9,8 +9,11 @@ import { type TestContext, test } from "node:test";
 import type { PluginInput } from "@opencode-ai/plugin";
 import { rewriteSystem } from "../src/hooks/system.ts";
 import { Agents } from "../src/host/agents.ts";
+import type { SandboxSession } from "../src/client/types.ts";
 import { parseDocument } from "../src/skills/front-matter.ts";
 import { withSkills } from "../src/skills/prompt-list.ts";
+import type { CallContext } from "../src/tools/context.ts";
+import { runSkill } from "../src/tools/skill-run.ts";
 import { LIST_BYTES, listScript, parseListing, type WorkspaceSkill } from "../src/skills/workspace-skills.ts";
 
 const file = (name: string, description = "d", text = "t") => `---\nname: ${name}\ndescription: ${description}\n---\n${text}`;
@@ -92,12 +95,12 @@ test("names that mean something elsewhere, paths that OpenCode would not look at
 
 test("a file's head is taken apart as OpenCode does it", () => {
   assert.deepEqual(parseDocument("\uFEFF---\r\nname: a\r\ndescription: b\r\n---\r\ntext\r\n"), {
-    data: { name: "a", description: "b" }, content: "text\r\n", closed: true,
+    data: { name: "a", description: "b" }, content: "text\r\n",
   });
   assert.deepEqual(parseDocument("---yaml\nname: a\n---\nb").data, { name: "a" });
   assert.equal(parseDocument("---\nname: a\ndescription: Use when: always\n# c: d\n---\nb").data["description"], "Use when: always");
   assert.deepEqual(parseDocument("----\nname: a\n---\n").data, {});
-  assert.deepEqual(parseDocument("---\nname: a\n"), { data: { name: "a" }, content: "", closed: false });
+  assert.deepEqual(parseDocument("---\nname: a\n"), { data: { name: "a" }, content: "" });
 });
 
 const skill = (name: string, description: string | undefined = "d"): WorkspaceSkill =>
@@ -163,4 +166,35 @@ test("what an agent is denied is as OpenCode decides it; of an unknown agent not
   agents.note("s", "plan");
   assert.deepEqual(await permitted("s"), ["c"]);
   assert.equal(asked, 2);
+});
+
+/** Loads the skill `a`, whose file in the sandbox says `text` by now. */
+async function loaded(text: string, ask: () => Promise<void> = async () => {}) {
+  const written = new Map<string, string>();
+  const session = {
+    root: "s",
+    files: {
+      readText: async () => text,
+      write: async (path: string, content: string) => void written.set(path, content),
+    },
+    tools: { call: async () => ({ failed: false, output: "/workspace/.claude/skills/a/x\nNo more" }) },
+  } as unknown as SandboxSession;
+  const context = { sessionID: "s", abort: new AbortController().signal, ask } as unknown as CallContext;
+  const result = await runSkill({} as PluginInput["client"], session, () => [skill("a")], { name: "a" }, context);
+  return { result, written };
+}
+
+test("a workspace's skill is what its file says when it is loaded, cut where OpenCode cuts, unless it is another by then", async () => {
+  const { result } = await loaded(file("a", "d", "\nnow $&\n\n"));
+  assert.match(result.output, /^<skill_content name="a">\n# Skill: a\n\nnow \$&\n\nBase directory for this skill: \/workspace\/\.claude\/skills\/a\n/);
+  assert.match(result.output, /<skill_files>\n<file>\/workspace\/\.claude\/skills\/a\/x<\/file>\n<\/skill_files>\n<\/skill_content>$/);
+  const long = await loaded(file("a", "d", "x\n".repeat(3_000)));
+  assert.equal(long.result.metadata["truncated"], true);
+  assert.match(long.written.get(long.result.metadata["outputPath"] as string) ?? "", /(x\n){3000}/);
+  await assert.rejects(loaded(file("b")), /The skill "a" is no longer in \/workspace\/\.claude\/skills\/a\/SKILL\.md/);
+});
+
+test("nothing of a skill is read before the user allows it", async () => {
+  const refusal = new Error("refused");
+  await assert.rejects(loaded(file("a"), () => Promise.reject(refusal)), refusal);
 });

@@ -45,9 +45,9 @@ function toolOf(world) {
 }
 
 /** Loads a skill with questions answered, and tells of them. */
-async function load(opencode, session, name, reply = "once") {
+async function load(opencode, session, args, reply = "once") {
   const from = opencode.events.length;
-  const turn = opencode.callTool(session, "skill", { name });
+  const turn = opencode.callTool(session, "skill", typeof args === "string" ? { name: args } : args);
   const asked = [];
   let over = false;
   turn.finally(() => (over = true)).catch(() => {});
@@ -101,12 +101,12 @@ describe("skills of the workspace's project", () => {
     assert.doesNotMatch(listOf(alone), /denied|elsewhere|hidden|silent/);
     assert.equal(listOf(world), here(listOf(alone)).replace(own, "/tmp/opencode/skills/own").replace("lines\n<", "lines<"));
     assert.deepEqual(toolOf(world), toolOf(alone));
-    for (const name of ["plain", "nested", "agents", "silent", "own", "denied", "12", "hidden"]) {
+    for (const name of ["plain", "nested", "agents", "silent", "own", "denied", "12", "hidden", {}, { name: 5 }, { name: "silent", more: true }]) {
       const [theirs, loaded] = await Promise.all([load(alone.opencode, host, name), load(world.opencode, session, name)]);
       const expected = JSON.parse(here(JSON.stringify(theirs)).replaceAll(own, "/tmp/opencode/skills/own"));
       // What is hidden is left out, as with the user's own skills, whose hidden files stay where they are.
       if (name === "plain") expected.state.output = expected.state.output.replace(/<file>.*\/\.hidden<\/file>\n/, "");
-      assert.deepEqual(loaded, expected, name);
+      assert.deepEqual(loaded, expected, JSON.stringify(name));
     }
     assert.equal((await load(world.opencode, session, "claude", "reject")).state.status, "error");
   });

@@ -5,24 +5,27 @@ import yaml from "js-yaml";
 export interface Document {
   readonly data: Readonly<Record<string, unknown>>;
   readonly content: string;
-  /** Whether the head has an end. */
-  readonly closed: boolean;
 }
+
+/** What of a file has to be read for its head; a longer one is refused. */
+export const HEAD_BYTES = 4_096;
 
 const MARK = "---";
 const YAML = ["", "yaml", "yml"];
 
-/** Throws when the head is not YAML. */
+/** Throws when the head is not YAML, or too long. */
 export function parseDocument(text: string): Document {
   text = text.replace(/^\uFEFF/, "");
-  if (!text.startsWith(MARK) || text[MARK.length] === "-") return { data: {}, content: text, closed: true };
+  if (!text.startsWith(MARK) || text[MARK.length] === "-") return { data: {}, content: text };
   const start = text.search(/\r?\n|$/);
   const language = text.slice(MARK.length, start).trim().toLowerCase();
   if (!YAML.includes(language)) throw new Error(`its head is not YAML but "${language.slice(0, 20)}"`);
   const end = text.indexOf(`\n${MARK}`, start);
   const head = text.slice(start, end < 0 ? undefined : end);
+  // Of a text that was cut, its last sign may be missing.
+  if (Buffer.byteLength(head) + start >= HEAD_BYTES - 3) throw new Error(`its head is longer than ${HEAD_BYTES} bytes`);
   const content = end < 0 ? "" : text.slice(end + 1 + MARK.length).replace(/^\r?\n?/, "");
-  return { data: parseHead(head), content, closed: end >= 0 };
+  return { data: parseHead(head), content };
 }
 
 function parseHead(head: string): Record<string, unknown> {

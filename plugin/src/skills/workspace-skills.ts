@@ -2,7 +2,7 @@
 // says of them is hostile: it is bounded, and a name is never part of a path.
 import { posix } from "node:path";
 import { WORKSPACE } from "../host/workspace.ts";
-import { parseDocument } from "./front-matter.ts";
+import { HEAD_BYTES, parseDocument } from "./front-matter.ts";
 
 export interface WorkspaceSkill {
   readonly name: string;
@@ -18,7 +18,6 @@ const FILE = "SKILL.md";
 
 const MOST_SKILLS = 50;
 const MOST_LEVELS = 6;
-const HEAD_BYTES = 4_096;
 const PATH_CHARACTERS = 512;
 const DESCRIPTION_CHARACTERS = 1_024;
 const FIND_SECONDS = 2;
@@ -36,9 +35,12 @@ export function listScript(environment: NodeJS.ProcessEnv = process.env): string
   return [
     `set --; for d in ${places.join(" ")}; do [ -d "$d" ] && set -- "$@" "$d"; done`,
     `t=; command -v timeout >/dev/null && t="timeout ${FIND_SECONDS}"`,
-    // The other way round, as the first ones are kept. A link may lead anywhere, so how deep, how many and how long is bounded.
-    `[ $# -eq 0 ] || $t find -L "$@" -maxdepth ${MOST_LEVELS} -name ${FILE} -type f 2>/dev/null | LC_ALL=C sort -r | ` +
-      `head -n ${MOST_SKILLS} | while IFS= read -r f; do [ \${#f} -gt ${PATH_CHARACTERS} ] || ` +
+    // A link may lead anywhere: it is followed to where skills usually are, and no further. The other way round, as the first ones
+    // are kept.
+    `skills() { for d; do for f in "$d"/*/${FILE} "$d"/*/*/${FILE}; do [ -f "$f" ] && printf '%s\\n' "$f"; done; done`,
+    `$t find -H "$@" -maxdepth ${MOST_LEVELS} -name ${FILE} 2>/dev/null; }`,
+    `[ $# -eq 0 ] || skills "$@" | LC_ALL=C sort -ru | head -n ${MOST_SKILLS} | while IFS= read -r f; do ` +
+      `[ -f "$f" ] && [ \${#f} -le ${PATH_CHARACTERS} ] && ` +
       `{ printf '%s\\0' "$f"; head -c ${HEAD_BYTES} "$f"; printf '\\0'; }; done`,
     `printf '\\0'`,
   ].join("\n");
@@ -103,9 +105,7 @@ function isPlace(path: string): boolean {
 }
 
 function skillOf(location: string, head: string): WorkspaceSkill {
-  const { data, closed } = parseDocument(head);
-  if (!closed && Buffer.byteLength(head) >= HEAD_BYTES - 3) throw new Error(`its head is longer than ${HEAD_BYTES} bytes`);
-  const { name, description } = data;
+  const { name, description } = parseDocument(head).data;
   if (typeof name !== "string" || !NAME.test(name)) {
     throw new Error("its name must be of up to 64 letters, digits, spaces and _.:-");
   }

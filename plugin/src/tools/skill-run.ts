@@ -56,7 +56,7 @@ function nameIn(args: object): string {
   if (typeof name === "string") return name;
   const detail = name === undefined ? "Missing key" : `Expected string, got ${JSON.stringify(name)}`;
   throw new Error(
-    `The skill tool was called with invalid arguments: ${detail}\n  at ["name"].\n` +
+    `The skill tool was called with invalid arguments: SchemaError(${detail}\n  at ["name"]).\n` +
       `Please rewrite the input so it satisfies the expected schema.`,
   );
 }
@@ -77,7 +77,8 @@ async function fromWorkspace(session: SandboxSession, skill: WorkspaceSkill, sig
   const dir = folderOf(skill);
   const [text, listed] = await Promise.all([
     session.files.readText(skill.location, { maxBytes: MOST_BYTES, signal }),
-    // Without `ask`: nobody is asked for the list, in OpenCode neither.
+    // Without `ask`: nobody is asked for the list, in OpenCode neither. Hidden files, which OpenCode lists, are left out, as of a
+    // skill of the user's they stay on his machine.
     session.tools.call("glob", { pattern: "!**/SKILL.md", path: dir }, { signal }),
   ]);
   if (listed.failed) throw new Error(listed.output);
