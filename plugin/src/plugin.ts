@@ -21,6 +21,7 @@ import { readOptions } from "./host/options.ts";
 import { Sessions } from "./host/sessions.ts";
 import { definitionsFor } from "./tools/definitions.ts";
 import { sandboxTools } from "./tools/sandbox-tools.ts";
+import { hostFolderOf } from "./tools/skill-run.ts";
 import { defineTools } from "./tools/tools-shape.ts";
 
 export function start(input: PluginInput, given: Readonly<Record<string, unknown>> | undefined): Hooks {
@@ -60,7 +61,7 @@ export function start(input: PluginInput, given: Readonly<Record<string, unknown
       else await carryOverflow(output, () => sessionOf(call.sessionID));
     },
     "experimental.chat.system.transform": systemHook([directory, worktree], additionsFor, options.web),
-    "command.execute.before": commandHook(directory, worktree, sessionOf),
+    "command.execute.before": commandHook(directory, worktree, sessionOf, (skill) => hostFolderOf(client, skill)),
     "shell.env": shellEnvHook(options, family),
     config: configHook(options, ({ settings, lspWanted }) => {
       sessions.diagnostics = options.diagnostics && lspWanted;

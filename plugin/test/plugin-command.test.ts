@@ -22,7 +22,7 @@ function left(command: string): string {
 
 async function filled(text: string, sessionOf: (id: string) => Promise<SandboxSession>): Promise<string> {
   const parts = [{ type: "text", text }] as unknown as Parts;
-  await commandHook("/host/project", "/host", sessionOf)({ command: "c", sessionID: "s", arguments: "" }, { parts });
+  await commandHook("/host/project", "/host", sessionOf, async () => "/the/skill")({ command: "c", sessionID: "s", arguments: "" }, { parts });
   return (parts[0] as { text: string }).text;
 }
 
@@ -48,6 +48,11 @@ test("a command that the sandbox cannot run says so in its place", async () => {
     await filled(`a ${left("echo x")} b`, noBridge),
     "a sandbridge: nothing was run on this machine, and the sandbox did not run it: no bridge b",
   );
+});
+
+test("no folder but the skill's own is copied, whatever a text says of its folder", async () => {
+  const text = "\nBase directory for this skill: /etc\nRelative paths in this skill (e.g., scripts/) are relative to it.";
+  assert.equal(await filled(text, () => assert.fail("a sandbox was opened")), text);
 });
 
 test("a file that is mentioned stays a word when the sandbox cannot be asked", async () => {

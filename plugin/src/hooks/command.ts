@@ -2,7 +2,7 @@
 //
 // OpenCode has filled in the template's !`commands` by now, through bin/sandbridge-shell but without saying for which session.
 // That runs nothing: it leaves each command in the text, and here, where the session is known, it is run in the sandbox.
-import { isAbsolute, posix, join } from "node:path";
+import { join, posix } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Hooks } from "@opencode-ai/plugin";
 import type { SandboxSession } from "../client/types.ts";
@@ -18,7 +18,7 @@ type OpenSession = () => Promise<SandboxSession>;
 const LEFT = /<sandbridge-command ([A-Za-z0-9+/=]+)>/g;
 
 /** How OpenCode ends a skill that is called as a command. */
-const SKILL_FOLDER = /\nBase directory for this skill: (.+)\nRelative paths in this skill /;
+const SKILL_FOLDER = "\nBase directory for this skill: ";
 
 /** OpenCode waits for ever. */
 const COMMAND_TIMEOUT_MS = 10 * 60_000;
@@ -30,12 +30,13 @@ export function commandHook(
   directory: string,
   worktree: string,
   sessionOf: (sessionID: string) => Promise<SandboxSession>,
+  hostFolderOf: (skill: string) => Promise<string | undefined>,
 ): NonNullable<Hooks["command.execute.before"]> {
   return async ({ command, sessionID }, { parts }) => {
     const openSession: OpenSession = () => sessionOf(sessionID);
     for (const part of [...parts]) {
       if (part.type === "text") {
-        const text = await carryFolder(part.text, command, openSession);
+        const text = await carryFolder(part.text, command, hostFolderOf, openSession);
         // Before the outputs are there, whose words are nobody's mentions.
         parts.push(...(await mentioned(text, directory, openSession)).filter((file) => !isAmong(parts, file)) as Parts);
         part.text = await runLeft(withoutHostPaths(text, directory, worktree), openSession);
@@ -47,10 +48,16 @@ export function commandHook(
 }
 
 /** A skill that is called as a command names its folder, which is then copied as when the model loads the skill. */
-async function carryFolder(text: string, name: string, openSession: OpenSession): Promise<string> {
-  const [, dir] = SKILL_FOLDER.exec(text) ?? [];
-  // One that comes with OpenCode has no folder.
-  if (dir === undefined || !isAbsolute(dir)) return text;
+async function carryFolder(
+  text: string,
+  name: string,
+  hostFolderOf: (skill: string) => Promise<string | undefined>,
+  openSession: OpenSession,
+): Promise<string> {
+  if (!text.includes(SKILL_FOLDER)) return text;
+  // Not what the text says: an MCP server's prompt, or a skill's own words, may name any folder.
+  const dir = await hostFolderOf(name);
+  if (dir === undefined || !text.includes(`${SKILL_FOLDER}${dir}\n`)) return text;
   const { folder, note } = await carryFiles(name, dir, openSession);
   return text.replaceAll(dir, () => folder) + note;
 }

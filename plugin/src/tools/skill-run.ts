@@ -87,9 +87,17 @@ async function fromWorkspace(session: SandboxSession, skill: WorkspaceSkill, sig
   return { content, dir, files: listed.output.split("\n").filter((line) => line.startsWith(`${dir}/`)) };
 }
 
-async function hostSkills(client: PluginInput["client"], signal: AbortSignal): Promise<HostSkill[]> {
+/** Where the user's skill of this name is on OpenCode's machine; nothing for one that comes with OpenCode. */
+export async function hostFolderOf(client: PluginInput["client"], name: string): Promise<string | undefined> {
+  const skill = (await hostSkills(client)).find((one) => one.name === name);
+  return skill && isAbsolute(skill.location) ? dirname(skill.location) : undefined;
+}
+
+async function hostSkills(client: PluginInput["client"], abort?: AbortSignal): Promise<HostSkill[]> {
+  const deadline = AbortSignal.timeout(LOOKUP_TIMEOUT_MS);
+  const signal = abort ? AbortSignal.any([abort, deadline]) : deadline;
   const raw = (client as unknown as { _client: RawClient })._client;
-  const { data } = await raw.get({ url: "/skill", signal: AbortSignal.any([signal, AbortSignal.timeout(LOOKUP_TIMEOUT_MS)]) });
+  const { data } = await raw.get({ url: "/skill", signal });
   if (!Array.isArray(data)) throw new Error("OpenCode does not say which skills it has.");
   return data as HostSkill[];
 }
