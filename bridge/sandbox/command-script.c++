@@ -48,6 +48,7 @@ chunks() {
   done
   printf 'e %s\n' $i
 }
+read -r mark </proc/sys/kernel/random/uuid || mark=$$
 leader='printf "p %s\n" $$ >&3
 exec 5>&2 2>/dev/null
 trap : HUP INT QUIT TERM USR1 USR2
@@ -58,7 +59,8 @@ printf "%s %s\n" $s $$ >&4'
 exec 3>&1
 group() {
   exec 8>&2 2>/dev/null
-  ( exec 2>&8 8>&-; [ "$input" = keep ] || exec </dev/null; exec setsid sh -c "$leader" sh "$@" )
+  ( exec 2>&8 8>&-; [ "$input" = keep ] || exec </dev/null
+    export SANDBRIDGE_COMMAND="$mark"; exec setsid sh -c "$leader" sh "$@" )
   s=$?; [ $s -le 128 ] || printf '%s\n' $s >&4
 }
 if [ "$merge" = merge ]; then
@@ -68,11 +70,24 @@ else
   s=$( { { group "$@" 2>&1 >&5 5>&- 6>&- 7>&- | chunks >&6; } 5>&1 6>&7 | chunks >&3; } 4>&1 )
 fi
 set -- $s
-[ "$1" != 0 ] || [ -z "$2" ] || ! kill -0 "-$2" 2>/dev/null || echo b
+# Whether the command, with status $1 and process group $2, has left something in the background, in its group or out of it.
+left() {
+  { [ "$1" = 0 ] && [ -n "$2" ] && kill -0 "-$2" 2>/dev/null; } ||
+    grep -qs "SANDBRIDGE_COMMAND=$mark" /proc/[0-9]*/environ 2>/dev/null
+}
+! left "$@" || echo b
 printf 'x %s\n' "$1"
-# What the command has left in the background would end with this script.
+# It would end with this script.
 exec 3>&- 7>&- >/dev/null 2>&1 </dev/null
-while [ "$1" = 0 ] && [ -n "$2" ] && kill -0 "-$2"; do sleep 1; done
+# A process shows no environment while it begins a program: one look alone proves nothing.
+lives() {
+  for pause in 0 0.1 0.4; do
+    sleep $pause || sleep 1
+    ! left "$@" || return 0
+  done
+  return 1
+}
+while lives "$@"; do sleep 1; done
 )sh"_kj;
 
 // $1 root  $2 script, then its arguments

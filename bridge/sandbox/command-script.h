@@ -14,9 +14,9 @@
 //
 // Where an image cannot run the helper, a shell script says the same, slower. It cannot tell a
 // signal from an exit code above 128, nor be asked again. TensorLake ends all that a run has started
-// when the run ends; what a command leaves in the background of its process group therefore keeps
-// the script, silent, from its end. What leaves the group too ends with the script: only the keeper,
-// which is a process of its own, holds that.
+// when the run ends; what a command leaves in the background therefore keeps the script, silent, from
+// its end: what is in its process group, and what has left that but still has SANDBRIDGE_COMMAND in
+// its environment. (With the helper nothing has to be found: the keeper is a process of its own.)
 //
 // Hostile text travels as arguments, never as script text.
 

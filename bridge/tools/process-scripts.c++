@@ -1,6 +1,8 @@
 #include "tools/process-scripts.h"
 
+#include "base/coroutine.h"
 #include "base/ids.h"
+#include "tools/limits.h"
 
 #include <charconv>
 
@@ -99,7 +101,7 @@ find_process() {
 )sh"_kj;
 
 // Runs script $1. Bash, where there is one, gives a job a process group of its own and lets it hear SIGINT; other shells do so
-// only with a terminal, and then the job is in the group of this script, which nobody else is in when it has ended.
+// only with a terminal, and without one the job is in the group of this script, which nobody else is in when it has ended.
 constexpr kj::StringPtr IN_BASH = R"sh(
 script=$1
 shift
@@ -202,7 +204,9 @@ while [ ! -e "$d/keeper" ] && [ "$naps" -gt 0 ]; do
 done
 { read -r pid start group <"$d/keeper"; } 2>/dev/null || { rm -rf "$d"; exit 20; }
 # A signal to a group that is not its own would reach others.
-case $group in "$$" | "$!") ;; *) kill "$pid" "$!"; rm -rf "$d"; exit 22 ;; esac
+read -r stat <"/proc/$$/stat"
+set -- ${stat##*) }
+case $group in "$3" | "$!") ;; *) kill "$pid" "$!"; rm -rf "$d"; exit 22 ;; esac
 mv "$d/began" "$d/started"
 await '' "$wait"
 report 0 "$most_output"
@@ -276,6 +280,39 @@ exit 0
   throwError(ErrorKind::FAILED, "the sandbox told nothing that can be understood of its processes.");
 }
 
+// What a script prints.
+class Printed final : public OutputReceiver {
+ public:
+  kj::Promise<void> stdoutChunk(Bytes bytes) override { return add(output, bytes); }
+  kj::Promise<void> stderrChunk(Bytes bytes) override { return add(errorOutput, bytes); }
+
+  Workspace::Captured finish(ExitStatus status) {
+    return {status, output.releaseAsArray(), errorOutput.releaseAsArray()};
+  }
+
+ private:
+  static constexpr size_t LIMIT = 1u << 20;
+  kj::Vector<kj::byte> output, errorOutput;
+
+  static kj::Promise<void> add(kj::Vector<kj::byte>& to, Bytes bytes) {
+    if (to.size() + bytes.size() > LIMIT) throwGarbled();
+    to.addAll(bytes);
+    return kj::READY_NOW;
+  }
+};
+
+// A command, and not a script like the others: what a script starts need not outlive it.
+kj::Promise<Workspace::Captured> startInBash(ToolContext& context, kj::Array<kj::String> args) {
+  WorkspaceCommand command;
+  kj::Vector<kj::String> argv(args.size() + 4);
+  for (auto word : {"sh"_kj, "-c"_kj, IN_BASH, "sh"_kj}) argv.add(kj::str(word));
+  for (auto& arg : args) argv.add(kj::mv(arg));
+  command.argv = argv.releaseAsArray();
+  Printed printed;
+  auto process = co_await context.workspace.start(kj::mv(command), printed);
+  co_return printed.finish(co_await process->wait());
+}
+
 class Reader {
  public:
   explicit Reader(std::string_view text) : rest(text) {}
@@ -339,8 +376,14 @@ kj::Promise<Workspace::Captured> runProcessScript(ToolContext& context, ProcessS
   if (inBash) all.add(kj::str(whole));
   all.add(kj::str(DIRECTORY, sha256Hex(context.workspace.root()).slice(0, 16)));
   for (auto& arg : args) all.add(kj::mv(arg));
+  if (inBash) {
+    auto late = context.timer.afterDelay(SCRIPT_SECONDS * kj::SECONDS).then([]() -> kj::Promise<Workspace::Captured> {
+      return makeError(ErrorKind::FAILED, kj::str("The sandbox did not start the process within ", SCRIPT_SECONDS, " seconds."));
+    });
+    return startInBash(context, all.releaseAsArray()).exclusiveJoin(kj::mv(late));
+  }
   // The pointer to the text is needed no longer than for the call.
-  return look(context, inBash ? kj::StringPtr(IN_BASH) : kj::StringPtr(whole), all.releaseAsArray());
+  return look(context, whole, all.releaseAsArray());
 }
 
 ProcessReport parseProcessReport(std::string_view text) {

@@ -7,6 +7,8 @@
 #include "sandbox/sessions.h"
 #include "sandbox/workspace.h"
 #include "tensorlake/client.h"
+#include "tools/file-memory.h"
+#include "tools/toolbox.h"
 
 #include <kj/async-unix.h>
 #include <kj/debug.h>
@@ -124,6 +126,18 @@ class World {
     }
   }
   std::string keepers() { return raw("pgrep -fc 'helper keeper$' || true"); }
+  bool comesTo(kj::StringPtr script, std::string_view text) {
+    for (int i = 0; i < 200; ++i) {
+      if (raw(script) == text) return true;
+      sleep(50);
+    }
+    return false;
+  }
+  // For a sandbox in which nothing has run yet.
+  void takeHelpersPlace() {
+    auto path = helperPath();
+    raw(kj::str("mkdir /tmp/.sandbridge; echo taken >", path.slice(0, KJ_ASSERT_NONNULL(path.findLast('/')))));
+  }
 
   kj::AsyncIoContext io;
   kj::Own<tensorlake::Client> client;
@@ -162,6 +176,69 @@ TEST_CASE("where the helper's place is another's, commands run by the shell, and
   CHECK(world.command("sleep 401 >/dev/null 2>&1 & echo on") == "on\n= 0");
   CHECK(world.command("for i in $(seq 100); do pgrep -f '^sleep 401' >pids && break; sleep 0.05; done; wc -l <pids") ==
         "1\n= 0");
+}
+
+TEST_CASE("where the helper cannot be, what has left its command's group lives on, as with the helper", "[trouble]") {
+  World world;
+  bool helped = GENERATE(false, true);
+  INFO((helped ? "with the helper" : "by the shell"));
+  if (!helped) world.takeHelpersPlace();
+  // `setsid -f` is done before its process has left the group, and would be ended with it.
+  auto leave = [](int seconds, kj::StringPtr rest) {
+    return kj::str("setsid -f sleep ", seconds, " >/dev/null 2>&1; until pgrep -f '^sleep ", seconds,
+                   "' >/dev/null; do sleep 0.02; done; ", rest);
+  };
+  CHECK(world.command(leave(411, "echo on")) == "on\n= 0");
+  CHECK(world.command(leave(412, "sleep 413 >/dev/null 2>&1 & exit 3")) == "= 3");
+  Output output;
+  {
+    auto command = World::shell(leave(414, "sleep 415"));
+    command.timeout = 3 * kj::SECONDS;
+    auto process = world.wait(world.session->workspace().start(kj::mv(command), output));
+    CHECK(world.wait(process->wait()).kind == ExitStatus::TIMED_OUT);
+  }
+  {
+    auto process = world.wait(world.session->workspace().start(
+        World::shell(leave(416, ": >/tmp/up; sleep 417")), output));
+    world.raw("until [ -e /tmp/up ]; do sleep 0.05; done");
+  }
+  CHECK(world.comesTo("pgrep -fa '^sleep 41[357]' | grep -v pgrep", ""));
+  CHECK(world.keepers() == (helped ? "1\n" : "0\n"));
+  // What the service ends goes at once.
+  world.sleep(500);
+  CHECK(world.raw("pgrep -fc '^sleep 41[1246]'") == "4\n");
+  CHECK(world.raw("pgrep -fc '[S]ANDBRIDGE_COMMAND' || true") == (helped ? "0\n" : "4\n"));
+  // Nor does the script stay that only waited for it.
+  world.raw("pkill -f '^sleep 41[1246]'");
+  CHECK(world.comesTo("pgrep -fc '[S]ANDBRIDGE_COMMAND' || true", "0\n"));
+}
+
+TEST_CASE("where the helper cannot be, the process tool's processes outlive the call that has started them", "[trouble]") {
+  World world;
+  world.takeHelpersPlace();
+  bool bash = GENERATE(true, false);
+  INFO((bash ? "with bash" : "without bash"));
+  if (!bash) {
+    if (geteuid() != 0) return;  // a plain user's box cannot change its system
+    REQUIRE(world.raw("rm -f /bin/bash /usr/bin/bash; command -v bash || echo none") == "none\n");
+  }
+  FileMemory memory;
+  auto toolbox = newToolbox(world.session->workspace(), world.io.provider->getTimer(), memory);
+  SilentUi ui;
+  auto call = [&](kj::StringPtr arguments) {
+    return std::string(world.wait(toolbox->call("process", arguments, ui)).output.cStr());
+  };
+  auto started = call(R"({"action":"start","command":"echo up; read x; echo got $x; exec sleep 418"})");
+  INFO(started);
+  CHECK(started.find("Process 1 (running): ") == 0);
+  world.sleep(500);
+  CHECK(call(R"({"action":"list"})").find("Process 1 (running, 3 bytes of output): ") == 0);
+  auto answered = call(R"({"action":"input","id":1,"input":"a\n","wait":10000})");
+  INFO(answered);
+  CHECK(answered.find("got a\n") != std::string::npos);
+  CHECK(call(R"({"action":"kill","id":1})").find("Process 1 (exited with code 143): ") == 0);
+  CHECK(world.comesTo("pgrep -fc '^sleep 418' || true", "0\n"));
+  CHECK(world.comesTo("pgrep -fc '[S]ANDBRIDGE_COMMAND' || true", "0\n"));
 }
 
 TEST_CASE("a helper that somebody has replaced is put back", "[trouble]") {
