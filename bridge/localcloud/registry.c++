@@ -187,8 +187,10 @@ kj::Array<kj::Own<Sandbox>> Registry::inPool(kj::StringPtr poolId) {
     auto& sandbox = *entry.value;
     if (sandbox.info.poolId == poolId && !sandbox.isCleanedUp()) result.add(kj::addRef(sandbox));
   }
-  std::sort(result.begin(), result.end(),
-            [](auto& a, auto& b) { return a->info.createdAt < b->info.createdAt; });
+  std::sort(result.begin(), result.end(), [](auto& a, auto& b) {
+    if (a->info.createdAt != b->info.createdAt) return a->info.createdAt < b->info.createdAt;
+    return a->info.id < b->info.id;
+  });
   return result.releaseAsArray();
 }
 
