@@ -12,6 +12,8 @@
 //   look      false: what the call left in /workspace is not compared
 //   order     "any": lines of output, and questions, come in an order that OpenCode leaves to chance
 //   which     "any": more is found than is shown, and OpenCode leaves to chance what: paths are compared by their number
+//   like      another case's id: all that it says, but what this one says otherwise
+//   ripgrep   false: the sandbox has none (OpenCode brings its own)
 //   kept      "any": OpenCode leaves to chance how much of the end of long output it has kept: here is at least as much
 //
 // The recorded calls of the C++ tools' own tests are made as well; of those lines, what was answered is not used here.
@@ -36,7 +38,7 @@ export function loadCases() {
     if (seen.has(id)) throw new Error(`two cases are called ${id}`);
     seen.add(id);
   }
-  return cases;
+  return cases.map((one) => (one.like ? { ...cases.find(({ id }) => id === one.like), ...one } : one));
 }
 
 function fromRecord({ id, tool, setup, args, permission_reply: reply }) {

@@ -80,6 +80,24 @@ export const differences = [
     cases: ["bash/dev-stderr"],
   },
   {
+    what: "An invalid pattern, in an image without ripgrep",
+    opencode: "brings its own ripgrep, whose words it passes on, and says of a glob that nothing was found",
+    here: "is an error in the words of the image's grep, or our own",
+    cases: ["without-ripgrep/grep-invalid", "without-ripgrep/grep-invalid-class", "without-ripgrep/glob-invalid-glob"],
+  },
+  {
+    what: "`.ignore` and `.rgignore`, in an image without ripgrep",
+    opencode: "count",
+    here: "do not count; `.gitignore` does",
+    cases: ["without-ripgrep/grep-rgignore"],
+  },
+  {
+    what: "A found line that is not all UTF-8, in an image without ripgrep",
+    opencode: "makes the whole search fail",
+    here: "is shown, with U+FFFD",
+    cases: ["without-ripgrep/grep-invalid-utf8-line"],
+  },
+  {
     what: "The tools that are named when one does not exist",
     opencode: "names its own",
     here: "those that there are",

@@ -22,6 +22,16 @@ export class Player {
   }
 
   async play(one) {
+    if (one.ripgrep !== false) return await this.#play(one);
+    await this.side.hideRipgrep();
+    try {
+      return await this.#play(one);
+    } finally {
+      await this.side.showRipgrep();
+    }
+  }
+
+  async #play(one) {
     const { side, log } = this;
     const { opencode } = side;
     opencode.events.length = 0;

@@ -52,6 +52,10 @@ export class HostSide extends Side {
     return side;
   }
 
+  // It looks for one of its own when it starts, and has found this machine's.
+  async hideRipgrep() {}
+  async showRipgrep() {}
+
   command(...argv) {
     return ["nsenter", "--target", String(this.opencode.child.pid), "--mount", "--root", "--wd", ...argv];
   }
@@ -70,6 +74,13 @@ export class SandboxSide extends Side {
       throw error;
     }
     return side;
+  }
+
+  async hideRipgrep() {
+    await this.run("mv /usr/bin/rg /usr/bin/hidden-rg && ! command -v rg");
+  }
+  async showRipgrep() {
+    await this.run("mv /usr/bin/hidden-rg /usr/bin/rg");
   }
 
   command(...argv) {
