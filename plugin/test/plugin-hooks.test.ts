@@ -159,37 +159,37 @@ test("the model reads of the workspace where OpenCode names the host's directori
   const system = [
     "Be brief.",
     "<env>",
-    "  Working directory: /Users/ann/work/app",
-    "  Workspace root folder: /Users/ann/work",
+    "  Working directory: /people/ann/work/app",
+    "  Workspace root folder: /people/ann/work",
     "  Is directory a git repo: yes",
     "  Platform: darwin",
     "</env>",
-    "Instructions from: /Users/AGENTS.md",
+    "Instructions from: /people/AGENTS.md",
     "HOST RULES above the project",
-    "Instructions from: /Users/ann/work/app/AGENTS.md",
+    "Instructions from: /people/ann/work/app/AGENTS.md",
     "HOST RULES",
     "",
     "More of them.",
-    "Instructions from: /Users/ann/.config/opencode/AGENTS.md",
+    "Instructions from: /people/ann/.config/opencode/AGENTS.md",
     "Rules for every project",
-    "Instructions from: /Users/ann/work/app/named-in-the-configuration.md",
+    "Instructions from: /people/ann/work/app/named-in-the-configuration.md",
     "Named",
     "  <skill>",
     "    <name>tabs</name>",
     "    <description>Tabs</description>",
-    "    <location>/Users/ann/.claude/skills/tabs/SKILL.md</location>",
+    "    <location>/people/ann/.claude/skills/tabs/SKILL.md</location>",
     "  </skill>",
-    "Not the same: /Users/ann/work/app-two /Users/annabel",
+    "Not the same: /people/ann/work/app-two /people/annabel",
   ].join("\n");
   const own = "Instructions from: /workspace/AGENTS.md\nThe sandbox's rules\n";
   const additions = { instructions: own, skills: [] };
-  const rewritten = rewriteSystem(system, ["/Users/ann/work/app", "/Users/ann/work"], "/Users/ann", additions);
+  const rewritten = rewriteSystem(system, ["/people/ann/work/app", "/people/ann/work"], "/people/ann", additions);
   assert.match(rewritten, /Working directory: \/workspace\n {2}Workspace root folder: \/workspace\n {2}Platform: linux\n<\/env>\n/);
   assert.match(rewritten, /\nInstructions from: \/workspace\/AGENTS.md\nThe sandbox's rules\n\nInstructions from: AGENTS.md \(the user's own, which is not in the sandbox\)\nRules for/);
   assert.match(rewritten, /\nInstructions from: named-in-the-configuration.md \(the user's own, [^)]*\)\nNamed\n/);
   assert.doesNotMatch(rewritten, /HOST RULES|More of them/);
   assert.match(rewritten, /<location>\/tmp\/opencode\/skills\/tabs\/SKILL.md<\/location>/);
-  assert.match(rewritten, /Not the same: \/workspace\/app-two \/Users\/annabel/);
+  assert.match(rewritten, /Not the same: \/workspace\/app-two \/people\/annabel/);
   assert.match(rewritten, /act in a Linux sandbox that belongs to this session/);
 });
 

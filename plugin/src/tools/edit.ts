@@ -1,6 +1,22 @@
 // OpenCode 1.18.33's own words and arguments.
 import type { ToolDefinition } from "./definition.ts";
 
+/** What an edit is, besides its file. */
+export const replacement = {
+  oldString: {
+    type: "string",
+    description: "The text to replace",
+  },
+  newString: {
+    type: "string",
+    description: "The text to replace it with (must be different from oldString)",
+  },
+  replaceAll: {
+    type: "boolean",
+    description: "Replace all occurrences of oldString (default false)",
+  },
+} as const;
+
 export const edit: ToolDefinition = {
   id: "edit",
   description: `Performs exact string replacements in files. 
@@ -21,18 +37,7 @@ Usage:
         type: "string",
         description: "The absolute path to the file to modify",
       },
-      oldString: {
-        type: "string",
-        description: "The text to replace",
-      },
-      newString: {
-        type: "string",
-        description: "The text to replace it with (must be different from oldString)",
-      },
-      replaceAll: {
-        type: "boolean",
-        description: "Replace all occurrences of oldString (default false)",
-      },
+      ...replacement,
     },
     required: ["filePath", "oldString", "newString"],
   },

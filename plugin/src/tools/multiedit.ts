@@ -1,5 +1,6 @@
 // A tool that OpenCode had before 1.18: its arguments, in words of our own. The sandbox's does all edits or none, and asks once.
 import type { ToolDefinition } from "./definition.ts";
+import { replacement } from "./edit.ts";
 
 export const multiedit: ToolDefinition = {
   id: "multiedit",
@@ -15,19 +16,12 @@ Usage:
   schema: {
     type: "object",
     properties: {
-      filePath: {
-        type: "string",
-        description: "The absolute path to the file to modify",
-      },
+      filePath: { type: "string", description: "The absolute path to the file to modify" },
       edits: {
         type: "array",
         items: {
           type: "object",
-          properties: {
-            oldString: { type: "string", description: "The text to replace" },
-            newString: { type: "string", description: "The text to replace it with (must be different from oldString)" },
-            replaceAll: { type: "boolean", description: "Replace all occurrences of oldString (default false)" },
-          },
+          properties: replacement,
           required: ["oldString", "newString"],
         },
         description: "The edits, in the order in which they are to be made",
