@@ -1,6 +1,7 @@
 // The skills that the workspace's own project brings, in the places where OpenCode 1.18.33 looks in a project. What the sandbox
 // says of them is hostile: it is bounded, and a name is never part of a path.
 import { posix } from "node:path";
+import { isSwitchedOn } from "../host/environment.ts";
 import { WORKSPACE } from "../host/workspace.ts";
 import { HEAD_BYTES, parseDocument } from "./front-matter.ts";
 
@@ -48,10 +49,10 @@ export function listScript(environment: NodeJS.ProcessEnv = process.env): string
 
 /** OpenCode's own switches hold here too. */
 function placesFor(environment: NodeJS.ProcessEnv): string[] {
-  const isSet = (name: string): boolean => /^(1|true|yes|on|y)$/i.test(environment[name] ?? "");
-  const external = !isSet("OPENCODE_DISABLE_EXTERNAL_SKILLS");
-  const claude = external && !isSet("OPENCODE_DISABLE_CLAUDE_CODE") && !isSet("OPENCODE_DISABLE_CLAUDE_CODE_SKILLS");
-  const project = !isSet("OPENCODE_DISABLE_PROJECT_CONFIG");
+  const external = !isSwitchedOn(environment, "OPENCODE_DISABLE_EXTERNAL_SKILLS");
+  const claude =
+    external && !isSwitchedOn(environment, "OPENCODE_DISABLE_CLAUDE_CODE", "OPENCODE_DISABLE_CLAUDE_CODE_SKILLS");
+  const project = !isSwitchedOn(environment, "OPENCODE_DISABLE_PROJECT_CONFIG");
   return PLACES.filter((place) => (place.startsWith(".claude") ? claude : place.startsWith(".agents") ? external : project));
 }
 

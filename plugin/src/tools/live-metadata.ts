@@ -2,6 +2,7 @@
 // `ctx.metadata()` does nothing in a plugin's tool (it returns an Effect that nobody runs), therefore the call's part is
 // updated through OpenCode's own interface; a version where the documented way works is recognised and used.
 import type { PluginInput } from "@opencode-ai/plugin";
+import { rawClient } from "../host/raw-client.ts";
 import type { CallContext } from "./context.ts";
 
 /** Each update is written to OpenCode's database and sent to every client. */
@@ -9,17 +10,6 @@ const INTERVAL_MS = 100;
 const REQUEST_TIMEOUT_MS = 5_000;
 
 type Metadata = Record<string, unknown>;
-
-/** The part of OpenCode's generated client that sends requests for which it has no method. */
-interface RawClient {
-  patch(request: {
-    url: string;
-    path: Record<string, string>;
-    body: unknown;
-    headers: Record<string, string>;
-    signal: AbortSignal;
-  }): Promise<{ error?: unknown }>;
-}
 
 interface ToolPart {
   id: string;
@@ -98,8 +88,7 @@ export class LiveMetadata {
     }
     const part = (this.#part ??= await this.#findPart());
     if (!part || this.#closed) return;
-    const raw = (this.#client as unknown as { _client?: RawClient })._client;
-    await raw?.patch({
+    await rawClient(this.#client)?.patch({
       url: "/session/{session}/message/{message}/part/{part}",
       path: { session: context.sessionID, message: context.messageID, part: part.id },
       body: { ...part, state: { ...part.state, metadata } },

@@ -3,6 +3,7 @@
 import { isAbsolute, dirname, posix } from "node:path";
 import type { PluginInput } from "@opencode-ai/plugin";
 import type { SandboxSession } from "../client/types.ts";
+import { rawClient } from "../host/raw-client.ts";
 import { carryFiles } from "../skills/host-files.ts";
 import { contentOf, folderOf, type WorkspaceSkill } from "../skills/workspace-skills.ts";
 import type { CallContext, CallResult } from "./context.ts";
@@ -14,11 +15,6 @@ interface HostSkill {
   readonly name: string;
   readonly location: string;
   readonly content: string;
-}
-
-/** The part of OpenCode's generated client that sends requests for which it has no method. */
-interface RawClient {
-  get(request: { url: string; signal: AbortSignal }): Promise<{ data?: unknown; error?: unknown }>;
 }
 
 const MOST_LISTED = 10;
@@ -96,8 +92,8 @@ export async function hostFolderOf(client: PluginInput["client"], name: string):
 async function hostSkills(client: PluginInput["client"], abort?: AbortSignal): Promise<HostSkill[]> {
   const deadline = AbortSignal.timeout(LOOKUP_TIMEOUT_MS);
   const signal = abort ? AbortSignal.any([abort, deadline]) : deadline;
-  const raw = (client as unknown as { _client: RawClient })._client;
-  const { data } = await raw.get({ url: "/skill", signal });
+  const answer = await rawClient(client)?.get({ url: "/skill", signal });
+  const data = answer?.data;
   if (!Array.isArray(data)) throw new Error("OpenCode does not say which skills it has.");
   return data as HostSkill[];
 }

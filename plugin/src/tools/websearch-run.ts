@@ -1,5 +1,6 @@
 // `websearch`: the sandbox asks the service that OpenCode 1.18.33 would ask, without the key that OpenCode may have for it.
 import type { SandboxSession } from "../client/types.ts";
+import { isSwitchedOn } from "../host/environment.ts";
 import type { CallContext, CallResult } from "./context.ts";
 import { fitted } from "./fitted.ts";
 import { forward } from "./forward.ts";
@@ -24,9 +25,8 @@ export async function runWebsearch(
 export function providerOf(sessionID: string, env: Readonly<Record<string, string | undefined>>): "exa" | "parallel" {
   const chosen = env["OPENCODE_WEBSEARCH_PROVIDER"];
   if (chosen === "exa" || chosen === "parallel") return chosen;
-  const isOn = (...names: string[]) => names.some((name) => ["1", "true", "yes", "on", "y"].includes(env[name]?.toLowerCase() ?? ""));
-  if (isOn("OPENCODE_ENABLE_PARALLEL", "OPENCODE_EXPERIMENTAL_PARALLEL")) return "parallel";
-  if (isOn("OPENCODE_EXPERIMENTAL", "OPENCODE_ENABLE_EXA", "OPENCODE_EXPERIMENTAL_EXA")) return "exa";
+  if (isSwitchedOn(env, "OPENCODE_ENABLE_PARALLEL", "OPENCODE_EXPERIMENTAL_PARALLEL")) return "parallel";
+  if (isSwitchedOn(env, "OPENCODE_EXPERIMENTAL", "OPENCODE_ENABLE_EXA", "OPENCODE_EXPERIMENTAL_EXA")) return "exa";
   return fnv1a(sessionID) % 2 === 0 ? "exa" : "parallel";
 }
 
