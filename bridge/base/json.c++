@@ -6,7 +6,10 @@
 #include <math.h>
 #include <rapidjson/error/en.h>
 #include <rapidjson/memorystream.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <charconv>
 
 #include <kj/debug.h>
 #include <kj/vector.h>
@@ -54,32 +57,27 @@ bool isDigit(kj::ArrayPtr<const char> text, size_t at) {
   return at < text.size() && text[at] >= '0' && text[at] <= '9';
 }
 
-// The end of the number at `at` if it is a zero with an exponent or a long fraction, else `at`.
-size_t endOfLongZero(kj::ArrayPtr<const char> text, size_t at) {
+// The end of the number at `at` if it is a zero with an exponent, else `at`.
+size_t endOfZeroWithExponent(kj::ArrayPtr<const char> text, size_t at) {
   size_t end = at + 1;
-  bool longFraction = false, exponent = false;
   if (text[at] != '0' || isDigit(text, end)) return at;
   if (end < text.size() && text[end] == '.') {
     size_t begin = ++end;
     while (end < text.size() && text[end] == '0') ++end;
-    if (end == begin || isDigit(text, end)) return at;
-    longFraction = end - begin > 20;
+    if (end == begin) return at;
   }
-  if (end < text.size() && (text[end] | 0x20) == 'e') {
-    size_t digits = end + 1;
-    if (digits < text.size() && (text[digits] == '+' || text[digits] == '-')) ++digits;
-    if (!isDigit(text, digits)) return at;
-    while (isDigit(text, digits)) ++digits;
-    end = digits;
-    exponent = true;
-  }
-  return longFraction || exponent ? end : at;
+  if (end >= text.size() || (text[end] | 0x20) != 'e') return at;
+  ++end;
+  if (end < text.size() && (text[end] == '+' || text[end] == '-')) ++end;
+  if (!isDigit(text, end)) return at;
+  while (isDigit(text, end)) ++end;
+  return end;
 }
 
 // The same JSON, byte for byte as long, without what RapidJSON 1.1 stumbles over; none where there is nothing of the kind.
 // - Half a surrogate pair, which JavaScript writes for a string that holds one, becomes U+FFFD: RapidJSON refuses one half
 //   and makes invalid UTF-8 of the other.
-// - A zero with an exponent or a long fraction becomes a plain one: counting its leading bits is undefined.
+// - A zero with an exponent becomes a plain one: RapidJSON goes by the exponent alone to say that a number is too big.
 kj::Maybe<kj::Array<char>> withoutTraps(kj::ArrayPtr<const char> text) {
   kj::Maybe<kj::Array<char>> mended;
   auto copy = [&]() -> kj::Array<char>& {
@@ -104,7 +102,7 @@ kj::Maybe<kj::Array<char>> withoutTraps(kj::ArrayPtr<const char> text) {
         ++i;
       }
     } else if (!inString && text[i] >= '0' && text[i] <= '9') {
-      size_t end = endOfLongZero(text, i);
+      size_t end = endOfZeroWithExponent(text, i);
       if (end > i) memset(copy().begin() + i + 1, ' ', end - i - 1);
       while (i + 1 < text.size() && (isDigit(text, i + 1) || strchr(".eE+-", text[i + 1]) != nullptr)) ++i;
     }
@@ -112,9 +110,40 @@ kj::Maybe<kj::Array<char>> withoutTraps(kj::ArrayPtr<const char> text) {
   return kj::mv(mended);
 }
 
+// Fills a document from a reader that leaves numbers as text: what RapidJSON 1.1 makes of 18446744073709551615.9 and its
+// like is undefined.
+struct DocumentBuilder: public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, DocumentBuilder> {
+  explicit DocumentBuilder(JsonDocument& document): document(document) {}
+
+  bool Null() { return document.Null(); }
+  bool Bool(bool value) { return document.Bool(value); }
+  bool String(const char* text, unsigned size, bool copy) { return document.String(text, size, copy); }
+  bool Key(const char* text, unsigned size, bool copy) { return document.Key(text, size, copy); }
+  bool StartObject() { return document.StartObject(); }
+  bool EndObject(unsigned members) { return document.EndObject(members); }
+  bool StartArray() { return document.StartArray(); }
+  bool EndArray(unsigned elements) { return document.EndArray(elements); }
+
+  bool RawNumber(const char* text, unsigned size, bool) {
+    auto end = text + size;
+    int64_t whole;
+    if (auto read = std::from_chars(text, end, whole); read.ec == std::errc() && read.ptr == end) {
+      return document.Int64(whole);
+    }
+    uint64_t large;
+    if (auto read = std::from_chars(text, end, large); read.ec == std::errc() && read.ptr == end) {
+      return document.Uint64(large);
+    }
+    double real = strtod(text, nullptr);  // the reader ends it with a NUL
+    return isfinite(real) && document.Double(real);
+  }
+
+  JsonDocument& document;
+};
+
 constexpr unsigned PARSE_FLAGS = rapidjson::kParseIterativeFlag |
                                  rapidjson::kParseValidateEncodingFlag |
-                                 rapidjson::kParseFullPrecisionFlag;
+                                 rapidjson::kParseNumbersAsStringsFlag;
 
 // Empty on success, else what is wrong.
 kj::String parseInto(JsonDocument& document, kj::ArrayPtr<const char> text, unsigned maxDepth) {
@@ -132,10 +161,19 @@ kj::String parseInto(JsonDocument& document, kj::ArrayPtr<const char> text, unsi
   }
   auto mended = withoutTraps(text);
   KJ_IF_MAYBE (m, mended) text = *m;
-  document.Parse<PARSE_FLAGS>(text.begin(), text.size());
-  if (document.HasParseError()) {
-    return kj::str(rapidjson::GetParseError_En(document.GetParseError()), " (at byte ",
-                   document.GetErrorOffset(), ")");
+  rapidjson::ParseResult result;
+  auto parse = [&](JsonDocument& into) {
+    rapidjson::MemoryStream bytes(text.begin(), text.size());
+    rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(bytes);
+    DocumentBuilder builder(into);
+    result = rapidjson::Reader().Parse<PARSE_FLAGS>(stream, builder);
+    return !result.IsError();
+  };
+  document.Populate(parse);
+  if (result.IsError()) {
+    // What the builder refuses is a number, as the reader refuses most that are too big.
+    auto code = result.Code() == rapidjson::kParseErrorTermination ? rapidjson::kParseErrorNumberTooBig : result.Code();
+    return kj::str(rapidjson::GetParseError_En(code), " (at byte ", result.Offset(), ")");
   }
   return nullptr;
 }

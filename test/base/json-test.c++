@@ -146,4 +146,26 @@ TEST_CASE("zeros of every spelling are zero, and what is no number is none") {
   CHECK(stringOf(list[5]) == "0e1");
 }
 
+TEST_CASE("numbers are what they say, however they are written") {
+  auto list = parseJson("[-9223372036854775808,18446744073709551615,-1,4294967295,18446744073709551616]"_kj);
+  CHECK(list[0].GetInt64() == INT64_MIN);
+  CHECK(list[1].GetUint64() == UINT64_MAX);
+  CHECK(list[2].GetInt() == -1);
+  CHECK(list[3].GetUint() == UINT32_MAX);
+  CHECK(list[4].GetDouble() == 18446744073709551616.0);
+
+  // One digit more than 64 bits hold, and that one rounded up.
+  auto number = [](const char* json) { return parseJson(kj::StringPtr(json)).GetDouble(); };
+  CHECK(number("184467440737095516159") == 184467440737095516159.0);
+  CHECK(number("-1.84467440737095516159") == -1.84467440737095516159);
+  CHECK(number("18446744073709551615.9e-30") == 18446744073709551615.9e-30);
+
+  CHECK(number("2.2250738585072011e-308") == 2.2250738585072011e-308);
+  CHECK(number("5e-324") == 5e-324);
+  CHECK(number("1e-400") == 0);
+  CHECK(number("1.7976931348623157e308") == 1.7976931348623157e308);
+  CHECK(tryParseJson("1e309"_kj) == nullptr);
+  CHECK(tryParseJson("1.8e308"_kj) == nullptr);
+}
+
 }  // namespace sandbridge
