@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { type ConnectionState, type ConnectOptions, RpcError, type SandboxClient, connect } from "../src/client/index.ts";
@@ -71,11 +71,12 @@ describe("connecting", () => {
     try {
       process.env["SANDBRIDGE_URL"] = `http://127.0.0.1:${bridge.port}`;
       delete process.env["SANDBRIDGE_TOKEN"];
-      process.env["SANDBRIDGE_TOKEN_FILE"] = join(directory, "token");
+      process.env["SANDBRIDGE_TOKEN_FILE"] = join(homedir(), "no-such-directory", "token");
       const client = open({ url: undefined, token: undefined });
       assert.equal(client.url, bridge.url);
       await next(client, "disconnected"); // There is no such file yet.
-      assert.match(JSON.stringify(client.state), /token file .* is not there/);
+      assert.match(JSON.stringify(client.state), /token file ~\/no-such-directory\/token is not there/);
+      process.env["SANDBRIDGE_TOKEN_FILE"] = join(directory, "token");
       await writeFile(join(directory, "token"), "secret\n");
       await client.ping();
     } finally {

@@ -14,6 +14,7 @@ import { type Toast, Toaster, watchConnection } from "../src/hooks/toasts.ts";
 import { toolBeforeHook } from "../src/hooks/tool-before.ts";
 import { refuseEverything } from "../src/host/refuse.ts";
 import { readOptions } from "../src/host/options.ts";
+import { RecentMap } from "../src/host/recent-map.ts";
 import { definitionsFor } from "../src/tools/definitions.ts";
 
 const CLOSED = { "*": "deny", "-": "allow" };
@@ -209,11 +210,16 @@ test("a prompt without an environment block, as for titles, is only cleaned", ()
   assert.equal(rewriteSystem("Make a title for /tmp/x/y", ["/tmp/x"], "/root"), "Make a title for /workspace/y");
 });
 
-test("where webfetch runs in the sandbox the model is told so", () => {
-  const told = /webfetch fetches from this sandbox too/;
+test("where webfetch and websearch run in the sandbox the model is told so", () => {
+  const told = /webfetch and websearch, where you have them, work from this sandbox too/;
   assert.match(rewriteSystem("<env>\n</env>", [], "/root", undefined, "sandbox"), told);
   assert.doesNotMatch(rewriteSystem("<env>\n</env>", [], "/root", undefined, "host"), told);
   assert.doesNotMatch(rewriteSystem("a title", [], "/root", undefined, "sandbox"), told);
+});
+
+test("a map of the recent keeps what was set last", () => {
+  const map = new RecentMap<string, number>(2).set("a", 1).set("b", 2).set("a", 3).set("c", 4);
+  assert.deepEqual([...map], [["a", 3], ["c", 4]]);
 });
 
 test("options that do not exist or have the wrong type are named", () => {

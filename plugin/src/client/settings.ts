@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join, relative } from "node:path";
 import { RpcError } from "../capnp/errors.ts";
 import type { ConnectOptions } from "./types.ts";
 
@@ -45,15 +45,23 @@ export async function readToken(options: ConnectOptions): Promise<Token | string
   else {
     const file = options.tokenFile || process.env["SANDBRIDGE_TOKEN_FILE"] || defaultTokenFile();
     try {
-      token = { value: (await readFile(file, "utf8")).trim(), source: file };
+      token = { value: (await readFile(file, "utf8")).trim(), source: shown(file) };
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      return code === "ENOENT" ? `its token file ${file} is not there` : `its token file ${file} cannot be read (${code})`;
+      return code === "ENOENT"
+        ? `its token file ${shown(file)} is not there`
+        : `its token file ${shown(file)} cannot be read (${code})`;
     }
   }
   // Anything else is no HTTP header, and no token of a bridge.
   if (!/^[\x21-\x7e]+$/.test(token.value)) return `${token.source} does not hold a bridge's token`;
   return token;
+}
+
+/** For error texts, which a model may read: it has no use for the name of the user's home. */
+function shown(file: string): string {
+  const inHome = relative(homedir(), file);
+  return isAbsolute(inHome) || inHome.startsWith("..") ? file : join("~", inHome);
 }
 
 function defaultTokenFile(): string {

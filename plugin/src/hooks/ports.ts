@@ -2,6 +2,7 @@
 import type { Hooks } from "@opencode-ai/plugin";
 import type { SandboxClient, SessionEvent } from "../client/types.ts";
 import type { Family } from "../host/family.ts";
+import { RecentMap } from "../host/recent-map.ts";
 import { remind } from "./reminder.ts";
 
 type Output = Parameters<NonNullable<Hooks["chat.message"]>>[1];
@@ -13,7 +14,7 @@ const MOST_PORTS = 64;
 
 export class Ports {
   readonly #family: Pick<Family, "knows">;
-  readonly #news = new Map<string, Set<number>>();
+  readonly #news = new RecentMap<string, Set<number>>(MOST_SESSIONS);
   readonly #stop: () => void;
 
   constructor(family: Pick<Family, "knows">, connection: Pick<SandboxClient, "watch">) {
@@ -41,7 +42,5 @@ export class Ports {
     const ports = this.#news.get(sessionId) ?? new Set();
     if (ports.size < MOST_PORTS) ports.add(port);
     this.#news.set(sessionId, ports);
-    const [oldest] = this.#news.keys();
-    if (this.#news.size > MOST_SESSIONS && oldest !== undefined) this.#news.delete(oldest);
   }
 }

@@ -3,12 +3,13 @@
 import type { PluginInput } from "@opencode-ai/plugin";
 import type { SandboxSession } from "../client/types.ts";
 import { log } from "../host/log.ts";
+import { RecentMap } from "../host/recent-map.ts";
 import { WORKSPACE } from "../host/workspace.ts";
 import { LIST_BYTES, listScript, parseListing, type WorkspaceSkill } from "../skills/workspace-skills.ts";
 import { INSTRUCTIONS_BYTES, INSTRUCTIONS_SCRIPT, instructionsSection } from "./instructions.ts";
 
 const DEADLINE_MS = 5_000;
-/** So that a server that runs for months does not fill up. */
+/** Sandboxes remembered. */
 const REMEMBERED = 1_000;
 
 export interface Brought {
@@ -24,9 +25,9 @@ export class Project {
   readonly #sessionOf: (sessionID: string) => Promise<SandboxSession>;
   readonly #script = `${listScript()}\n${INSTRUCTIONS_SCRIPT}`;
   /** Each sandbox's last ones, by root session: rules do not go away because the bridge is slow once. */
-  readonly #last = new Map<string, Brought>();
+  readonly #last = new RecentMap<string, Brought>(REMEMBERED);
   /** What was last said in the log of each sandbox's skills. */
-  readonly #told = new Map<string, string>();
+  readonly #told = new RecentMap<string, string>(REMEMBERED);
 
   constructor(client: PluginInput["client"], sessionOf: (sessionID: string) => Promise<SandboxSession>) {
     this.#client = client;
@@ -42,7 +43,7 @@ export class Project {
       const signal = AbortSignal.timeout(DEADLINE_MS);
       const { status } = await session.info({ signal });
       const found = status === "none" || status === "terminated" ? NOTHING : await this.#read(session, signal);
-      remember(this.#last, root, found);
+      this.#last.set(root, found);
       return found;
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
@@ -62,16 +63,9 @@ export class Project {
     const { skills, problems, rest } = parseListing(stdout);
     const told = problems.join("\n");
     if (told !== (this.#told.get(session.root) ?? "")) {
-      remember(this.#told, session.root, told);
+      this.#told.set(session.root, told);
       if (told) log(this.#client, "warn", `Skills of the workspace that are not used:\n${told}`);
     }
     return { instructions: instructionsSection(rest), skills };
   }
-}
-
-function remember<Value>(map: Map<string, Value>, root: string, value: Value): void {
-  map.delete(root);
-  map.set(root, value);
-  const [oldest] = map.keys();
-  if (map.size > REMEMBERED && oldest !== undefined) map.delete(oldest);
 }

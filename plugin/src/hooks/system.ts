@@ -15,7 +15,7 @@ Your tools bash, read, write, edit, apply_patch, glob, grep, process and preview
  - The user's own files are not in it. When the user speaks of files that are not there, say so.`;
 
 const WEB = `
- - webfetch fetches from this sandbox too: its localhost and its network, not the user's.`;
+ - webfetch and websearch, where you have them, work from this sandbox too: its localhost and its network, not the user's.`;
 
 const ENVIRONMENT = /<env>\n[\s\S]*?<\/env>/;
 const SKILL = /(<name>)([^<]*)(<\/name>(?:(?!<\/skill>)[\s\S])*?<location>)\/[^<]*(?=<\/location>)/g;

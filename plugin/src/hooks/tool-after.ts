@@ -2,6 +2,7 @@
 // bytes, keeps the rest on its own machine, and marks in `metadata.truncated` whether it did so. Its own tools, whose places
 // ours take, see to their length and that mark by themselves. This hook comes after the cut.
 import type { Hooks } from "@opencode-ai/plugin";
+import { RecentMap } from "../host/recent-map.ts";
 import type { CallResult } from "../tools/context.ts";
 
 /** OpenCode 1.18.33: what a plugin's tool may return, unless the user's configuration says less. */
@@ -14,13 +15,11 @@ const MOST_KEPT = 256;
 const LOST = "The result of this call was lost on its way. Call the tool again, and ask for less at once.";
 
 export class Results {
-  readonly #kept = new Map<string, CallResult>();
+  readonly #kept = new RecentMap<string, CallResult>(MOST_KEPT);
 
   /** Keeps the result of a call for the hook. Returns what OpenCode gets until then. */
   keep(callID: string | undefined, result: CallResult): CallResult {
     if (callID === undefined) return result;
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size >= MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest);
     this.#kept.set(callID, result);
     return isCut(result.output) ? { ...result, output: LOST } : result;
   }

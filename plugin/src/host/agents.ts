@@ -1,6 +1,7 @@
 // The agent that works in each session, and what the user's configuration denies it.
 import type { PluginInput } from "@opencode-ai/plugin";
 import { log } from "./log.ts";
+import { RecentMap } from "./recent-map.ts";
 
 interface Rule {
   readonly permission: string;
@@ -8,13 +9,13 @@ interface Rule {
   readonly action: string;
 }
 
-/** So that a server that runs for months does not fill up. */
+/** Sessions remembered. */
 const REMEMBERED = 10_000;
 const LOOKUP_TIMEOUT_MS = 10_000;
 
 export class Agents {
   readonly #client: PluginInput["client"];
-  readonly #working = new Map<string, string>();
+  readonly #working = new RecentMap<string, string>(REMEMBERED);
   /** OpenCode starts its plugins again when its configuration changes. */
   #rules: Promise<Map<string, readonly Rule[]>> | undefined;
 
@@ -24,10 +25,7 @@ export class Agents {
 
   /** Tells which agent was given the session's last message. */
   note(sessionID: string, agent: string): void {
-    this.#working.delete(sessionID);
     this.#working.set(sessionID, agent);
-    const [oldest] = this.#working.keys();
-    if (this.#working.size > REMEMBERED && oldest !== undefined) this.#working.delete(oldest);
   }
 
   /**

@@ -1,16 +1,17 @@
 // Which session is at the top of each session's family: subagents work in the sandbox of the session that began the work.
 import type { PluginInput } from "@opencode-ai/plugin";
+import { RecentMap } from "./recent-map.ts";
 
 /** More levels than OpenCode makes; a longer chain means that the parents go in a circle. */
 const DEEPEST = 100;
-/** So that a server that runs for months does not fill up. A forgotten session is looked up again. */
+/** Sessions remembered; a forgotten one is looked up again. */
 const REMEMBERED = 10_000;
 const LOOKUP_TIMEOUT_MS = 10_000;
 
 export class Family {
   readonly #client: PluginInput["client"];
   /** Undefined for a session without a parent. */
-  readonly #parents = new Map<string, string | undefined>();
+  readonly #parents = new RecentMap<string, string | undefined>(REMEMBERED);
 
   constructor(client: PluginInput["client"]) {
     this.#client = client;
@@ -19,11 +20,6 @@ export class Family {
   /** Tells of a session that OpenCode has made, which saves asking. */
   note(sessionID: string, parentID: string | undefined): void {
     this.#parents.set(sessionID, parentID);
-    if (this.#parents.size <= REMEMBERED) return;
-    for (const oldest of this.#parents.keys()) {
-      this.#parents.delete(oldest);
-      break;
-    }
   }
 
   forget(sessionID: string): void {

@@ -2,6 +2,7 @@
 // long as somebody holds the session.
 import type { SandboxClient, SandboxSession } from "../client/types.ts";
 import type { Family } from "./family.ts";
+import { RecentMap } from "./recent-map.ts";
 
 /** The one that was used the longest time ago is let go for another. */
 const MOST_HELD = 64;
@@ -9,7 +10,7 @@ const MOST_HELD = 64;
 export class Sessions {
   readonly #connection: SandboxClient;
   readonly #family: Family;
-  readonly #held = new Map<string, SandboxSession>();
+  readonly #held = new RecentMap<string, SandboxSession>(MOST_HELD);
   /** For handles that are made from now on. */
   diagnostics: boolean;
 
@@ -21,16 +22,8 @@ export class Sessions {
 
   async of(id: string): Promise<SandboxSession> {
     const root = await this.#family.rootOf(id);
-    const held = this.#held.get(id);
-    const session = held ?? this.#connection.session(id, { root, diagnostics: this.diagnostics });
-    this.#held.delete(id);
+    const session = this.#held.get(id) ?? this.#connection.session(id, { root, diagnostics: this.diagnostics });
     this.#held.set(id, session);
-    if (this.#held.size > MOST_HELD) {
-      for (const oldest of this.#held.keys()) {
-        this.#held.delete(oldest);
-        break;
-      }
-    }
     return session;
   }
 
