@@ -102,7 +102,10 @@ if wanted opencode || wanted parity || wanted opencode-asan; then
   install_opencode
   export OPENCODE_COMMAND="$opencode"
 fi
-if wanted opencode; then suite opencode npm --prefix test/opencode test --silent; fi
+if wanted opencode; then
+  npm_install "$root/test/opencode/language-servers"
+  suite opencode npm --prefix test/opencode test --silent
+fi
 if wanted parity; then suite parity node test/opencode/parity/run.mjs; fi
 if wanted opencode-asan; then
   # Without the files that are about the plugin alone.
