@@ -14,6 +14,9 @@
 namespace sandbridge {
 namespace {
 
+// What one write of a ByteSink may hold.
+constexpr size_t MOST_STDIN_AT_ONCE = 1u << 20;
+
 // Our end of a remote stream.
 class OutputSink final : public api::ByteSink::Server {
  public:
@@ -150,14 +153,33 @@ class ExecCommand {
     if (!running.hasStdin) co_return;
     StandardInput input(io.unixEventPort);
     auto sink = running.process.stdinRequest().send().getSink();
-    auto buffer = kj::heapArray<kj::byte>(64u << 10);
-    for (;;) {
-      auto n = co_await input.read(buffer);
-      if (n == 0) break;
-      auto request = sink.writeRequest(capnp::MessageSize{n / sizeof(capnp::word) + 8, 0});
-      request.setBytes(buffer.slice(0, n));
-      co_await request.send();
+    auto buffer = kj::heapArray<kj::byte>(MOST_STDIN_AT_ONCE);
+    bool sending = false, atEnd = false;
+    auto sent = kj::Promise<void>(kj::READY_NOW).fork();
+    while (!atEnd) {
+      // What comes while a write is under way goes along with the next: each is a round trip.
+      size_t filled = 0;
+      while (!atEnd && filled < buffer.size()) {
+        auto read = input.tryRead(buffer.slice(filled, buffer.size()));
+        KJ_IF_MAYBE(n, read) {
+          atEnd = *n == 0;
+          filled += *n;
+        } else if (filled == 0) {
+          co_await input.whenReadable();
+        } else if (sending) {
+          co_await input.whenReadable().exclusiveJoin(sent.addBranch());
+        } else {
+          break;
+        }
+      }
+      co_await sent.addBranch();
+      if (filled == 0) break;
+      auto request = sink.writeRequest(capnp::MessageSize{filled / sizeof(capnp::word) + 8, 0});
+      request.setBytes(buffer.slice(0, filled));
+      sending = true;
+      sent = request.send().then([&sending]() { sending = false; }).fork();
     }
+    co_await sent.addBranch();
     co_await sink.doneRequest().send().ignoreResult();
   }
 

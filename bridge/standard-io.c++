@@ -45,21 +45,20 @@ bool StandardInput::mayHaveInput() {
   return !(S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3));
 }
 
-kj::Promise<size_t> StandardInput::read(kj::ArrayPtr<kj::byte> buffer) {
+kj::Promise<void> StandardInput::whenReadable() {
   KJ_IF_MAYBE(o, observer) {
     // The observer tells edges; only poll() knows the level.
     while (!isReady(STDIN_FILENO, POLLIN)) co_await (*o)->whenBecomesReadable();
   }
+}
+
+kj::Maybe<size_t> StandardInput::tryRead(kj::ArrayPtr<kj::byte> buffer) {
+  if (observer != nullptr && !isReady(STDIN_FILENO, POLLIN)) return nullptr;
   for (;;) {
     auto n = ::read(STDIN_FILENO, buffer.begin(), buffer.size());
-    if (n >= 0) co_return size_t(n);
-    if (errno == EAGAIN) {  // somebody else has made it non-blocking, and was faster
-      KJ_IF_MAYBE(o, observer) {
-        co_await (*o)->whenBecomesReadable();
-        continue;
-      }
-    }
-    if (errno != EINTR) co_return size_t(0);
+    if (n >= 0) return size_t(n);
+    if (errno == EAGAIN && observer != nullptr) return nullptr;  // somebody else has made it non-blocking, and was faster
+    if (errno != EINTR) return size_t(0);
   }
 }
 

@@ -15,8 +15,11 @@ class StandardInput {
   // False when there is nothing to read for sure: closed, or /dev/null.
   static bool mayHaveInput();
 
-  // At least one byte, or zero at the end. An unreadable input is at its end.
-  kj::Promise<size_t> read(kj::ArrayPtr<kj::byte> buffer);
+  // Resolves when `tryRead` may find something. Dropping it takes nothing from the input.
+  kj::Promise<void> whenReadable();
+
+  // How much of what is there now was read: zero at the end, none when nothing is there yet. An unreadable input is at its end.
+  kj::Maybe<size_t> tryRead(kj::ArrayPtr<kj::byte> buffer);
 
  private:
   kj::Maybe<kj::Own<kj::UnixEventPort::FdObserver>> observer;  // none for files: always ready

@@ -242,6 +242,12 @@ CommandOutput::Step CommandOutput::take(const ProcessEvent& event) {
         return step;
       }
     }
+  } else if (!isError && tag == 'i') {
+    KJ_IF_MAYBE (n, number(line, 2, &end)) {
+      taken = kj::max(taken, *n);
+      step.kind = INPUT_TAKEN;
+      return step;
+    }
   } else if (!isError && tag == 'w') {
     step.kind = NO_WORKDIR;
     step.word = kj::heapString(line.slice(2));

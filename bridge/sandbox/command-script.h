@@ -7,13 +7,15 @@
 //   w WORD      instead of all else: the working directory is missing, a file, or denied
 //   d N BASE64  the next bytes of the stream on which the line stands; N counts from 0
 //   e N         the end of that stream, after N lines
+//   i N         on stdout, at any time: the command has taken N bytes of its standard input, or more than
+//               any has, when it has closed it
 //   b           on stdout, at any time before x or k: something runs on in the background of the
 //               sandbox, of this command or an earlier one
 //   x CODE      last, on stdout: the command's exit code; or k SIGNAL
 //   n, r, f, l  instead of all else, or, for l, at any time: see helper/run.h
 //
 // Where an image cannot run the helper, a shell script says the same, slower. It cannot tell a
-// signal from an exit code above 128, nor be asked again. TensorLake ends all that a run has started
+// signal from an exit code above 128, nor what has been taken of the input, nor be asked again. TensorLake ends all that a run has started
 // when the run ends; what a command leaves in the background therefore keeps the script, silent, from
 // its end: what is in its process group, and what has left that but still has SANDBRIDGE_COMMAND in
 // its environment. (With the helper nothing has to be found: the keeper is a process of its own.)
@@ -48,6 +50,7 @@ class CommandOutput {
     NOTHING,
     STARTED,
     NO_WORKDIR,
+    INPUT_TAKEN,
     STDOUT,
     STDERR,
     ENDED,
@@ -73,6 +76,8 @@ class CommandOutput {
   // What comes next, for a repeated request.
   OutputPosition outPosition() const { return {out.next, out.bytes}; }
   OutputPosition errPosition() const { return {err.next, err.bytes}; }
+  // Bytes of standard input that the command has taken, as far as it was told.
+  uint64_t inputTaken() const { return taken; }
   // Whether everything has come: both streams to their ends, and the status.
   bool complete() const { return ended && (out.ended) && (merged || err.ended); }
   kj::Maybe<ExitStatus> status() const;
@@ -92,6 +97,7 @@ class CommandOutput {
   bool ended = false;
   bool left = false;
   uint32_t pid = 0;
+  uint64_t taken = 0;
   ExitStatus exit;
   Stream out, err;
   kj::String said;

@@ -194,6 +194,7 @@ class Launch {
             rest(use);
             co_return Outcome::LOST;
           case CommandOutput::NOTHING:
+          case CommandOutput::INPUT_TAKEN:
           case CommandOutput::NOT_STARTED:
             break;
           default:

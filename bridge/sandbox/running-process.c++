@@ -1,6 +1,7 @@
 #include "sandbox/running-process.h"
 
 #include "base/error.h"
+#include "sandbox/helper/request.h"
 #include "sandbox/process-end.h"
 
 namespace sandbridge {
@@ -15,6 +16,11 @@ constexpr kj::Duration LEFTOVER_TIMEOUT = 5 * kj::SECONDS;
 // TensorLake suspends what looks idle; a long quiet command must not.
 constexpr kj::Duration KEEP_AWAKE = 100 * kj::SECONDS;
 constexpr kj::Duration MAX_JOIN_PAUSE = 3 * kj::SECONDS;
+
+// Standard input in one request: half the window, so that the next part can go when one has arrived.
+constexpr size_t INPUT_PART = helper::INPUT_WINDOW / 2;
+// The same where nothing is told of what was taken: as much as a pipe holds.
+constexpr size_t UNTOLD_INPUT_PART = 64u << 10;
 
 // An output that cannot be asked for.
 class BrokenEvents final : public ProcessEvents {
@@ -63,10 +69,8 @@ class SandboxProcess final : public WorkspaceProcess {
   kj::Promise<void> writeStdin(kj::ArrayPtr<const kj::byte> bytes) override {
     requireStdin();
     if (ended)
-      throwError(ErrorKind::INVALID_ARGUMENT, "the command has ended; nothing reads its input.");
-    if (bytes.size() == 0) return kj::READY_NOW;
-    return access.cuts().wrap(
-        use->plane().writeStdin(run.daemonPid, kj::heapArray<kj::byte>(bytes)));
+      kj::throwFatalException(hasEnded());
+    return access.cuts().wrap(feed(kj::heapArray<kj::byte>(bytes)));
   }
 
   kj::Promise<void> closeStdin() override {
@@ -88,10 +92,39 @@ class SandboxProcess final : public WorkspaceProcess {
   bool ended = false;
   bool timedOut = false;
   kj::Maybe<PortWatch::Command> running;  // until the command has ended
+  uint64_t fed = 0;                       // bytes of standard input
+  kj::Maybe<kj::Own<kj::PromiseFulfiller<void>>> taking;  // somebody waits until the command has taken some
+
+  // A request that waits for the command is given up after a minute, so none is made before there is room for its bytes.
+  kj::Promise<void> feed(kj::Array<const kj::byte> bytes) {
+    auto held = use->addRef();
+    auto most = isHelped() ? INPUT_PART : UNTOLD_INPUT_PART;
+    for (size_t done = 0; done < bytes.size();) {
+      if (ended) kj::throwFatalException(hasEnded());
+      auto part = bytes.slice(done, kj::min(done + most, bytes.size()));
+      while (isHelped() && fed + part.size() > run.decoder.inputTaken() + helper::INPUT_WINDOW) {
+        auto waiting = kj::newPromiseAndFulfiller<void>();
+        taking = kj::mv(waiting.fulfiller);
+        co_await waiting.promise;
+      }
+      fed += part.size();
+      done += part.size();
+      co_await held->plane().writeStdin(run.daemonPid, kj::heapArray<kj::byte>(part));
+    }
+  }
+
+  void inputWasTaken() {
+    KJ_IF_MAYBE (waiting, taking) (*waiting)->fulfill();
+    taking = nullptr;
+  }
 
   bool isHelped() const { return run.operation.size() > 0; }
   kj::Promise<void> end() {
     return endGroup(use->addRef(), timer, isHelped(), run.decoder.group());
+  }
+
+  static kj::Exception hasEnded() {
+    return makeError(ErrorKind::INVALID_ARGUMENT, "the command has ended; nothing reads its input.");
   }
 
   void requireStdin() {
@@ -112,6 +145,7 @@ class SandboxProcess final : public WorkspaceProcess {
       }
       ended = true;
       running = nullptr;
+      KJ_IF_MAYBE (waiting, taking) (*waiting)->reject(hasEnded());
       if (run.decoder.leftBehind()) access.ports().commandLeftBehind();
       run.events = nullptr;
       use = nullptr;
@@ -181,6 +215,9 @@ class SandboxProcess final : public WorkspaceProcess {
         case CommandOutput::STDERR:
           breaks = 0;
           co_await deliver(step);
+          break;
+        case CommandOutput::INPUT_TAKEN:
+          inputWasTaken();
           break;
         case CommandOutput::NO_KEEPER:
         case CommandOutput::KEEPER_DIED:

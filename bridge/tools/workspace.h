@@ -73,6 +73,8 @@ class WorkspaceProcess {
   virtual kj::Promise<void> signal(int number) = 0;
   // Ends the process group: SIGTERM, and SIGKILL to what is left after 3 s. What is printed meanwhile still comes.
   virtual kj::Promise<void> terminate() = 0;
+  // Resolves when the bytes are on their way to the command and a limited number of them is not yet read, which may take for as
+  // long as the command runs. `wait` must be under way. One call at a time.
   virtual kj::Promise<void> writeStdin(kj::ArrayPtr<const kj::byte> bytes) = 0;
   virtual kj::Promise<void> closeStdin() = 0;
 };

@@ -403,6 +403,20 @@ TEST_CASE("a lost line is noticed and a repeated one is skipped") {
   CHECK(output.complete());
 }
 
+TEST_CASE("how much of the input was taken never goes back") {
+  CommandOutput output(false);
+  auto take = [&](ProcessEvent::Kind kind, kj::StringPtr text) {
+    return output.take(ProcessEvent{kind, kj::heapString(text)}).kind;
+  };
+  CHECK(output.inputTaken() == 0);
+  CHECK(take(ProcessEvent::STDOUT_LINE, "i 4096") == CommandOutput::INPUT_TAKEN);
+  CHECK(take(ProcessEvent::STDOUT_LINE, "i 17") == CommandOutput::INPUT_TAKEN);
+  CHECK(output.inputTaken() == 4096);
+  CHECK(take(ProcessEvent::STDERR_LINE, "i 5000") == CommandOutput::NOTHING);
+  CHECK(take(ProcessEvent::STDOUT_LINE, "i -1") == CommandOutput::NOTHING);
+  CHECK(output.inputTaken() == 4096);
+}
+
 TEST_CASE("a process group that is not the command's own is never believed") {
   CommandOutput output(true);
   for (kj::StringPtr text : {"p 0"_kj, "p 1"_kj, "p -1"_kj, "p 99999999999"_kj, "p "_kj}) {

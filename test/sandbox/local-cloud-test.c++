@@ -457,6 +457,49 @@ TEST_CASE("standard input is written, and closed", "[localcloud]") {
   CHECK(output.errors() == "done\n");
 }
 
+TEST_CASE("a command that reads late holds its input back, and no request waits for it", "[localcloud]") {
+  World world;
+  auto session = world.bridge->session("late");
+  Output output;
+  auto command = World::shell("while ! [ -e go ]; do sleep 0.02; done; cksum");
+  command.keepStdin = true;
+  auto process = world.wait(session->workspace().start(kj::mv(command), output));
+  auto ended = process->wait();
+  auto bytes = kj::heapArray<kj::byte>(3 << 20);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<kj::byte>(i * 2654435761u >> 24);
+
+  // As much as the window takes is taken without the command.
+  world.wait(process->writeStdin(bytes.slice(0, 1 << 20)));
+  bool isWritten = false;
+  auto rest = process->writeStdin(bytes.slice(1 << 20, bytes.size())).then([&]() { isWritten = true; }).eagerlyEvaluate(nullptr);
+  world.sleep(300);
+  CHECK(!isWritten);
+
+  world.run(*session, "touch go");
+  world.wait(kj::mv(rest));
+  world.wait(process->closeStdin());
+  CHECK(world.wait(kj::mv(ended)).success());
+  world.wait(session->workspace().writeFile("same", kj::mv(bytes)));
+  CHECK(output.text() == world.run(*session, "cksum <same"));
+}
+
+TEST_CASE("what is written to a command that has closed its input is refused", "[localcloud]") {
+  World world;
+  auto session = world.bridge->session("closed");
+  Output output;
+  auto command = World::shell("exec </dev/null; echo closed; while ! [ -e go ]; do sleep 0.02; done");
+  command.keepStdin = true;
+  auto process = world.wait(session->workspace().start(kj::mv(command), output));
+  auto ended = process->wait();
+  for (int i = 0; i < 500 && output.text() != "closed\n"; ++i) world.sleep(20);
+  REQUIRE(output.text() == "closed\n");
+  auto bytes = kj::heapArray<kj::byte>(4 << 20);
+  memset(bytes.begin(), 'x', bytes.size());
+  CHECK(world.failureKind(process->writeStdin(bytes)) == ErrorKind::INVALID_ARGUMENT);
+  world.run(*session, "touch go");
+  CHECK(world.wait(kj::mv(ended)).success());
+}
+
 TEST_CASE("a missing working directory is told by name", "[localcloud]") {
   World world;
   auto session = world.bridge->session("workdir");

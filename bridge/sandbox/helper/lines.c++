@@ -58,6 +58,14 @@ char* putData(char* to, uint64_t number, const char* bytes, size_t n) {
   return to;
 }
 
+char* putInputTaken(char* to, uint64_t bytes) {
+  *to++ = 'i';
+  *to++ = ' ';
+  to = putNumber(to, bytes);
+  *to++ = '\n';
+  return to;
+}
+
 char* putEnd(char* to, uint64_t number) {
   *to++ = 'e';
   *to++ = ' ';

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "sandbox/helper/launch.h"
 #include "sandbox/helper/lines.h"
@@ -76,7 +77,7 @@ bool Operation::attach(const Request& request, Descriptor to, Descriptor outSink
   out.sink.take(static_cast<Descriptor&&>(outSink));
   err.sink.take(static_cast<Descriptor&&>(errSink));
   socket.take(static_cast<Descriptor&&>(to));
-  socket.want(EPOLLRDHUP);
+  socket.want(request.keepStdin ? EPOLLIN | EPOLLRDHUP : EPOLLRDHUP);
   return true;
 }
 
@@ -86,8 +87,16 @@ void Operation::ready(int which, uint32_t events) {
     case ERR_PIPE: return receive(err);
     case OUT_SINK:
     case ERR_SINK: return;  // send() follows
-    case SOCKET: return detach();
+    case SOCKET: return events & EPOLLIN ? hear() : detach();
   }
+}
+
+// What `run` tells of the command's input.
+void Operation::hear() {
+  uint64_t taken;
+  ssize_t n = recv(socket.get(), &taken, sizeof taken, MSG_DONTWAIT);
+  if (n == sizeof taken) inputTaken = taken;
+  else if (n >= 0 || (errno != EAGAIN && errno != EINTR)) detach();
 }
 
 void Operation::receive(Stream& stream) {
@@ -182,6 +191,10 @@ size_t Operation::compose(Stream& stream, char* buffer) {
   if (isOut && !startSent) {
     to = putStarted(to, pid, keeper);
     startSent = true;
+  }
+  if (isOut && inputTold != inputTaken) {
+    to = putInputTaken(to, inputTaken);
+    inputTold = inputTaken;
   }
   while (hasRoom() && stream.sent.byte < stream.ring.end()) {
     size_t n;

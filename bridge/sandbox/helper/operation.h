@@ -72,8 +72,10 @@ class Operation final : public Handler {
   bool hasStatus = false, signaled = false;
   unsigned value = 0;
   bool startSent = false, statusSent = false, held = false;
+  uint64_t inputTaken = 0, inputTold = 0;
 
   void receive(Stream& stream);
+  void hear();
   void listen(Stream& stream);
   // False when the reader has gone.
   bool flush(Stream& stream);

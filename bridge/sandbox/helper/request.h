@@ -44,6 +44,9 @@ struct CopyRequest {
 
 constexpr size_t MAX_WORDS = 1u << 16;
 constexpr size_t MAX_REQUEST = (1u << 20) + (512u << 10);
+// With `stdin`, so many bytes are taken from the daemon before the command has read them. Who sends no more never makes the daemon
+// wait for the command: TensorLake's proxy gives a request up after a minute.
+constexpr size_t INPUT_WINDOW = 1u << 20;
 // The keeper holds the output at least up to here when a copy is begun (ring.h).
 constexpr uint64_t MAX_COPY_BYTES = 512u << 10;
 

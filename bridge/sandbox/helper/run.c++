@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "sandbox/helper/descriptor.h"
+#include "sandbox/helper/input.h"
 #include "sandbox/helper/protocol.h"
 #include "sandbox/helper/request.h"
 
@@ -39,7 +40,14 @@ Descriptor reach(const char* folder, long waitMs) {
   return socket;
 }
 
-bool sendHeader(int socket, size_t size) {
+bool hasWord(char** words, size_t count, const char* wanted) {
+  for (size_t i = 0; i < count && strcmp(words[i], "--") != 0; ++i) {
+    if (strcmp(words[i], wanted) == 0) return true;
+  }
+  return false;
+}
+
+bool sendHeader(int socket, size_t size, int input) {
   Header header;
   header.size = size;
   iovec part = {&header, sizeof header};
@@ -53,7 +61,7 @@ bool sendHeader(int socket, size_t size) {
   rights->cmsg_level = SOL_SOCKET;
   rights->cmsg_type = SCM_RIGHTS;
   rights->cmsg_len = CMSG_LEN(3 * sizeof(int));
-  int streams[3] = {0, 1, 2};
+  int streams[3] = {input, 1, 2};
   memcpy(CMSG_DATA(rights), streams, sizeof streams);
   return sendmsg(socket, &message, 0) == sizeof header;
 }
@@ -85,14 +93,23 @@ int run(const char* folder, char** words, size_t count) {
   // The kernel has put the arguments one behind the other.
   const char* begin = count > 0 ? words[0] : "";
   const char* end = count > 0 ? words[count - 1] + strlen(words[count - 1]) + 1 : begin;
+  bool hasInput = hasWord(words, count, "stdin");
+  Input input;
+  Descriptor forCommand;
+  if (hasInput && !input.open(forCommand)) return answer("n\n");
   // Half a request has no effect.
-  if (!sendHeader(socket.get(), end - begin) || !sendAll(socket.get(), begin, end - begin)) {
+  if (!sendHeader(socket.get(), end - begin, hasInput ? forCommand.get() : 0) ||
+      !sendAll(socket.get(), begin, end - begin)) {
     return answer("n\n");
   }
+  forCommand.close();
+  if (hasInput) input.passOn(socket.get());
   char done;
   ssize_t n;
   do n = recv(socket.get(), &done, 1, 0);
   while (n < 0 && errno == EINTR);
+  // A keeper that dies resets what it has not read: then it has not begun.
+  if (n < 0 && errno == ECONNRESET && !input.hasTold()) return answer("n\n");
   return n == 1 ? 0 : answer("l\n");
 }
 
