@@ -160,31 +160,31 @@ test("the model reads of the workspace where OpenCode names the host's directori
   const system = [
     "Be brief.",
     "<env>",
-    "  Working directory: /people/ann/work/app",
-    "  Workspace root folder: /people/ann/work",
+    "  Working directory: /people/ann/code/app",
+    "  Workspace root folder: /people/ann/code",
     "  Is directory a git repo: yes",
     "  Platform: darwin",
     "</env>",
     "Instructions from: /people/AGENTS.md",
     "HOST RULES above the project",
-    "Instructions from: /people/ann/work/app/AGENTS.md",
+    "Instructions from: /people/ann/code/app/AGENTS.md",
     "HOST RULES",
     "",
     "More of them.",
     "Instructions from: /people/ann/.config/opencode/AGENTS.md",
     "Rules for every project",
-    "Instructions from: /people/ann/work/app/named-in-the-configuration.md",
+    "Instructions from: /people/ann/code/app/named-in-the-configuration.md",
     "Named",
     "  <skill>",
     "    <name>tabs</name>",
     "    <description>Tabs</description>",
     "    <location>/people/ann/.claude/skills/tabs/SKILL.md</location>",
     "  </skill>",
-    "Not the same: /people/ann/work/app-two /people/annabel",
+    "Not the same: /people/ann/code/app-two /people/annabel",
   ].join("\n");
   const own = "Instructions from: /workspace/AGENTS.md\nThe sandbox's rules\n";
   const additions = { instructions: own, skills: [] };
-  const rewritten = rewriteSystem(system, ["/people/ann/work/app", "/people/ann/work"], "/people/ann", additions);
+  const rewritten = rewriteSystem(system, ["/people/ann/code/app", "/people/ann/code"], "/people/ann", additions);
   assert.match(rewritten, /Working directory: \/workspace\n {2}Workspace root folder: \/workspace\n {2}Platform: linux\n<\/env>\n/);
   assert.match(rewritten, /\nInstructions from: \/workspace\/AGENTS.md\nThe sandbox's rules\n\nInstructions from: AGENTS.md \(the user's own, which is not in the sandbox\)\nRules for/);
   assert.match(rewritten, /\nInstructions from: named-in-the-configuration.md \(the user's own, [^)]*\)\nNamed\n/);

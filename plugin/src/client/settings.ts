@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { isAbsolute, join, relative } from "node:path";
+import { join } from "node:path";
 import { RpcError } from "../capnp/errors.ts";
 import type { ConnectOptions } from "./types.ts";
 
@@ -60,8 +60,8 @@ export async function readToken(options: ConnectOptions): Promise<Token | string
 
 /** For error texts, which a model may read: it has no use for the name of the user's home. */
 function shown(file: string): string {
-  const inHome = relative(homedir(), file);
-  return isAbsolute(inHome) || inHome.startsWith("..") ? file : join("~", inHome);
+  const home = homedir();
+  return file.startsWith(`${home}/`) ? `~${file.slice(home.length)}` : file;
 }
 
 function defaultTokenFile(): string {
