@@ -4,6 +4,7 @@
 
 #include "base/coroutine.h"
 #include "base/error.h"
+#include "rpc/capability-support.h"
 #include "standard-io.h"
 
 #include <kj/debug.h>
@@ -13,9 +14,6 @@
 
 namespace sandbridge {
 namespace {
-
-// What one write of a ByteSink may hold.
-constexpr size_t MOST_STDIN_AT_ONCE = 1u << 20;
 
 // Our end of a remote stream.
 class OutputSink final : public api::ByteSink::Server {
@@ -153,7 +151,7 @@ class ExecCommand {
     if (!running.hasStdin) co_return;
     StandardInput input(io.unixEventPort);
     auto sink = running.process.stdinRequest().send().getSink();
-    auto buffer = kj::heapArray<kj::byte>(MOST_STDIN_AT_ONCE);
+    auto buffer = kj::heapArray<kj::byte>(MAX_CHUNK);
     bool sending = false, atEnd = false;
     auto sent = kj::Promise<void>(kj::READY_NOW).fork();
     while (!atEnd) {
