@@ -217,6 +217,8 @@ TEST_CASE("nothing comes in any more from what is closed, nor from a datagram's 
   CHECK(got("before"));
   world.set(*box, policy({ELSEWHERE}));
   send("meanwhile ");
+  // Goes the same way after it: when that has arrived, the datagram has been there.
+  CHECK(world.reachedBy(*box) == lines({ELSEWHERE}));
   world.set(*box, {});
   send("after ");
   CHECK(got("after"));

@@ -120,12 +120,14 @@ describe("a search from the sandbox", () => {
       world.opencode.play(id, [
         { tools: ["long", "too often"].map((query) => ({ name: "websearch", args: { query } })) }, { text: "done" },
       ]);
-    const [[long, refused], [theirLong]] = await Promise.all([play(sandbox, session), play(host, await host.opencode.newSession())]);
+    const [[long, refused], [theirLong, theirRefused]] = await Promise.all([play(sandbox, session), play(host, await host.opencode.newSession())]);
     assert.equal(long.state.output.split(" truncated...")[0], theirLong.state.output.split(" truncated...")[0]);
     const filePath = long.state.metadata.outputPath;
     const read = await sandbox.opencode.callTool(session, "read", { filePath, offset: 3000, limit: 1 });
     assert.match(read.state.output, /\n3000: line\n/);
     assert.equal(refused.state.error, "StatusCode: non 2xx status code (429 POST https://mcp.exa.ai/mcp)");
+    assert.deepEqual(refused.state.metadata, { provider: "exa" });
+    assert.deepEqual(refused.state.metadata, theirRefused.state.metadata);
   });
 
   test("the request leaves from the sandbox", async () => {

@@ -15,9 +15,9 @@ export async function forward(
   try {
     result = await session.tools.call(name, args, {
       signal: context.abort,
-      ...options,
       // A refusal rejects the call with the very object that OpenCode threw: OpenCode ends the turn by its class.
       ask: (question) => context.ask(question),
+      ...options,
     });
   } catch (error) {
     throw toolError(error);

@@ -1,5 +1,5 @@
 // `websearch`: the sandbox asks the service that OpenCode 1.18.33 would ask, without the key that OpenCode may have for it.
-import type { SandboxSession } from "../client/types.ts";
+import type { Question, SandboxSession } from "../client/types.ts";
 import { isSwitchedOn } from "../host/environment.ts";
 import type { CallContext, CallResult } from "./context.ts";
 import { fitted } from "./fitted.ts";
@@ -13,11 +13,17 @@ export async function runWebsearch(
   live: LiveMetadata,
 ): Promise<CallResult> {
   const provider = providerOf(context.sessionID, process.env);
-  live.update(() => ({ provider }));
+  let shown = Promise.resolve();
+  // The question comes when the arguments have been found valid: only then OpenCode shows who is asked.
+  const ask = async (question: Question): Promise<void> => {
+    shown = live.updateNow(() => ({ provider }));
+    await shown;
+    await context.ask(question);
+  };
   try {
-    return await fitted(session, await forward(session, "websearch", { ...args, provider }, context), context.abort);
+    return await fitted(session, await forward(session, "websearch", { ...args, provider }, context, { ask }), context.abort);
   } finally {
-    await live.close();
+    await shown; // A late one would turn the finished call into a running one.
   }
 }
 
