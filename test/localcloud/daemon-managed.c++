@@ -140,10 +140,10 @@ TEST_CASE("DELETE stops a managed process for good, running or backing off") {
   d.timer().afterDelay(200 * kj::MILLISECONDS).wait(d.scope());
   CHECK(countOf(d, "runs") == 1);
 
-  d.start("exit 1", R"(,"name":"off","restart":{"initial_backoff_ms":100})");
+  d.start("exit 1", R"(,"name":"off","restart":{"initial_backoff_ms":1000})");
   awaitManaged(d, "off", "status", "\"backing_off\"");
   CHECK(d.request(HttpMethod::DELETE, "/processes/off").status == 204);
-  d.timer().afterDelay(300 * kj::MILLISECONDS).wait(d.scope());
+  d.timer().afterDelay(1300 * kj::MILLISECONDS).wait(d.scope());
   CHECK(managed(infoOf(d, "off"), "status") == "\"stopped\"");
   CHECK(managed(infoOf(d, "off"), "restart_count") == "0");
   // The name is free again.

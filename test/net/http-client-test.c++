@@ -252,7 +252,7 @@ TEST_CASE_METHOD(Fixture, "silence ends a request after the idle timeout, before
 
 TEST_CASE_METHOD(Fixture, "a slow reader is no silence") {
   auto r = request();
-  r.idleTimeout = 60 * kj::MILLISECONDS;
+  r.idleTimeout = 300 * kj::MILLISECONDS;
   auto promise = client->send(kj::mv(r));
   auto served = [](Fixture& f) -> kj::Promise<void> {
     auto c = co_await f.server.accept();
@@ -261,13 +261,13 @@ TEST_CASE_METHOD(Fixture, "a slow reader is no silence") {
     co_await kj::NEVER_DONE;
   }(*this).eagerlyEvaluate(nullptr);
   auto response = promise.wait(io.waitScope);
-  io.provider->getTimer().afterDelay(300 * kj::MILLISECONDS).wait(io.waitScope);
+  io.provider->getTimer().afterDelay(900 * kj::MILLISECONDS).wait(io.waitScope);
   CHECK(readBody(response, 3000000).wait(io.waitScope).size() == 3000000);
 }
 
 TEST_CASE_METHOD(Fixture, "the total timeout ends a transfer that never stops") {
   auto r = request();
-  r.totalTimeout = 150 * kj::MILLISECONDS;
+  r.totalTimeout = 1 * kj::SECONDS;
   auto promise = client->send(kj::mv(r));
   auto served = [](Fixture& f) -> kj::Promise<void> {
     auto c = co_await f.server.accept();
@@ -279,7 +279,7 @@ TEST_CASE_METHOD(Fixture, "the total timeout ends a transfer that never stops") 
   }(*this).eagerlyEvaluate([](kj::Exception&&) {});
   auto response = promise.wait(io.waitScope);
   auto e = rejection(readBody(response, 1000000));
-  CHECK(contains(textOf(e), "within 150 ms"));
+  CHECK(contains(textOf(e), "within 1 s"));
 }
 
 TEST_CASE_METHOD(Fixture, "dropping the promise or the body ends the connection") {
