@@ -128,6 +128,15 @@ describe("a search from the sandbox", () => {
     assert.equal(refused.state.error, "StatusCode: non 2xx status code (429 POST https://mcp.exa.ai/mcp)");
     assert.deepEqual(refused.state.metadata, { provider: "exa" });
     assert.deepEqual(refused.state.metadata, theirRefused.state.metadata);
+    const running = (world, { callID }) =>
+      world.opencode.events
+        .filter(({ type, properties }) => type === "message.part.updated" && properties.part.callID === callID)
+        .map(({ properties }) => properties.part.state)
+        .filter(({ status, metadata }) => status === "running" && metadata)
+        .map(({ title, metadata }) => ({ title, metadata }))
+        .at(-1);
+    assert.deepEqual(running(sandbox, refused), { title: 'Exa Web Search "too often"', metadata: { provider: "exa" } });
+    assert.deepEqual(running(sandbox, refused), running(host, theirRefused));
   });
 
   test("the request leaves from the sandbox", async () => {

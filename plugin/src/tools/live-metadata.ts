@@ -39,13 +39,13 @@ export class LiveMetadata {
     this.#running ??= this.#run();
   }
 
-  /** Shows `metadata()` before it resolves. Never throws. */
-  async updateNow(metadata: () => Metadata): Promise<void> {
+  /** Shows `metadata()`, and the title if there is one, before it resolves. Never throws. */
+  async updateNow(metadata: () => Metadata, title?: string): Promise<void> {
     this.#next = undefined;
     this.#wake?.();
     await this.#running;
     try {
-      await this.#send(metadata());
+      await this.#send(metadata(), title);
     } catch {
       // As above.
     }
@@ -79,9 +79,9 @@ export class LiveMetadata {
     this.#running = undefined;
   }
 
-  async #send(metadata: Metadata): Promise<void> {
+  async #send(metadata: Metadata, title?: string): Promise<void> {
     const context = this.#context;
-    const returned = context.metadata({ metadata });
+    const returned = context.metadata({ metadata, ...(title !== undefined && { title }) });
     if (returned === undefined || returned instanceof Promise) {
       await returned;
       return;
@@ -91,7 +91,7 @@ export class LiveMetadata {
     await rawClient(this.#client)?.patch({
       url: "/session/{session}/message/{message}/part/{part}",
       path: { session: context.sessionID, message: context.messageID, part: part.id },
-      body: { ...part, state: { ...part.state, metadata } },
+      body: { ...part, state: { ...part.state, title, metadata } },
       headers: { "content-type": "application/json" },
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });

@@ -6,6 +6,8 @@ import { fitted } from "./fitted.ts";
 import { forward } from "./forward.ts";
 import type { LiveMetadata } from "./live-metadata.ts";
 
+const TITLES = { exa: "Exa Web Search", parallel: "Parallel Web Search" };
+
 export async function runWebsearch(
   session: SandboxSession,
   args: object,
@@ -16,7 +18,7 @@ export async function runWebsearch(
   let shown = Promise.resolve();
   // The question comes when the arguments have been found valid: only then OpenCode shows who is asked.
   const ask = async (question: Question): Promise<void> => {
-    shown = live.updateNow(() => ({ provider }));
+    shown = live.updateNow(() => ({ provider }), `${TITLES[provider]} "${(args as { query: string }).query}"`);
     await shown;
     await context.ask(question);
   };
