@@ -9,6 +9,7 @@ namespace sandbridge {
 namespace {
 
 constexpr size_t MOST_EDITS = 100;
+constexpr kj::StringPtr NO_CHANGES = "No changes to apply: oldString and newString are identical."_kj;
 constexpr TextView CRLF = u"\r\n", LF = u"\n";
 
 Text toUnix(TextView text) {
@@ -46,7 +47,9 @@ Plan planReplacement(TextView shown, Bytes old, TextView oldString, TextView new
     auto out = toUnix(text);
     return crlf ? replaceAll(out, LF, CRLF) : out;
   };
-  auto splices = findReplacements(file.text, convert(oldString), convert(newString), all);
+  auto wanted = convert(oldString), replacement = convert(newString);
+  if (wanted == replacement) throw Refusal{kj::str(NO_CHANGES)};  // but for line endings
+  auto splices = findReplacements(file.text, wanted, replacement, all);
   plan.newText = applySplices(file.text, splices);
   bool bom = file.bom;
   if (startsWith(plan.newText, u"\ufeff")) {
@@ -260,9 +263,7 @@ kj::Promise<ToolResult> runEdit(ToolContext& context, Arguments arguments, ToolU
   auto name = arguments.word("filePath", PATH_BYTES);
   Change change{arguments.text("oldString"), arguments.text("newString"), arguments.flag("replaceAll")};
   if (name.empty()) throw Refusal{kj::str("filePath is required")};
-  if (change.oldString == change.newString) {
-    throw Refusal{kj::str("No changes to apply: oldString and newString are identical.")};
-  }
+  if (change.oldString == change.newString) throw Refusal{kj::str(NO_CHANGES)};
   std::vector<Change> changes;
   changes.push_back(std::move(change));
   return runChanges(context, std::move(name), std::move(changes), false, ui);

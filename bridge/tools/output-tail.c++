@@ -3,6 +3,7 @@
 #include "tools/limits.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace sandbridge {
 
@@ -30,7 +31,9 @@ bool OutputTail::removeSuffix(std::string_view suffix) {
 Text OutputTail::text() const {
   auto all = bytes();
   size_t start = 0;
-  if (!isWhole()) {
+  if (isWhole()) {
+    if (all.size() >= 3 && memcmp(all.begin(), "\xef\xbb\xbf", 3) == 0) start = 3;
+  } else {
     while (start < all.size() && start < 3 && (all[start] & 0xc0) == 0x80) ++start;
   }
   return decodeUtf8(all.slice(start, all.size()));

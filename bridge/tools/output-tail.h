@@ -18,7 +18,8 @@ class OutputTail {
   // Takes `suffix` off the end, if it is there.
   bool removeSuffix(std::string_view suffix);
 
-  // The end as text, valid UTF-8 inside, beginning at a character.
+  // The end as text, valid UTF-8 inside, beginning at a character; without a byte order mark at the output's start
+  // (OpenCode 1.18.33: its decoder takes that off).
   Text text() const;
 
  private:

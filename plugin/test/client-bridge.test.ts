@@ -128,6 +128,12 @@ describe("files", () => {
     assert.equal(Buffer.compare(await session.files.read("/workspace/deep/er/it's \"odd\".bin"), bytes), 0);
   });
 
+  test("come and go as text with their byte order mark", async () => {
+    await session.files.write("mark.txt", "\uFEFFé\n");
+    assert.equal(await session.files.readText("mark.txt"), "\uFEFFé\n");
+    assert.equal((await session.run("cat mark.txt")).stdout, "\uFEFFé\n");
+  });
+
   test("are listed and removed", async () => {
     await session.files.write("list/b.txt", "bb");
     await session.files.write("list/a/x", "");

@@ -390,6 +390,15 @@ TEST_CASE("an edit keeps the invalid bytes around it") {
   CHECK(content(bench, "a.bin.txt") == "\xff\xfe 1 \xe2\x82 two\n");
 }
 
+TEST_CASE("an edit takes on the file's line endings, and one of nothing else is none") {
+  Bench bench;
+  bench.workspace.put("f", "a\r\nb\r\n");
+  auto result = bench.call("edit", R"({"filePath":"f","oldString":"a\r\nb","newString":"a\nb"})");
+  CHECK(result.failed);
+  CHECK(text(result.output) == "No changes to apply: oldString and newString are identical.");
+  CHECK(content(bench, "f") == "a\r\nb\r\n");
+}
+
 TEST_CASE("a file too large to edit says so") {
   Bench bench;
   bench.workspace.put("big.txt", std::string(33 << 20, 'x'));

@@ -219,5 +219,12 @@ TEST_CASE("the end of an output begins at a character and a line") {
   CHECK(tail.text().find(u'\xfffd') == Text::npos);
 }
 
+TEST_CASE("a byte order mark at the start of an output is none of its text") {
+  OutputTail tail;
+  tail.append(bytesOf("\xef\xbb"));
+  tail.append(bytesOf("\xbf" "a\n\xef\xbb\xbf" "b"));
+  CHECK(tail.text() == u"a\n\ufeffb");
+}
+
 }  // namespace
 }  // namespace sandbridge

@@ -71,8 +71,13 @@ export class Collector {
     return all;
   }
   text(): string {
-    return new TextDecoder().decode(this.bytes());
+    return textOf(this.bytes());
   }
+}
+
+/** UTF-8 as text, with all that is there: a byte order mark stays, so that what is written back is the same. */
+export function textOf(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
 /** A whole number for the wire. */

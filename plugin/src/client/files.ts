@@ -2,7 +2,7 @@
 
 import { release, results } from "../capnp/answer.ts";
 import { RpcError } from "../capnp/errors.ts";
-import { Collector, pump, sinkInto } from "./bytes.ts";
+import { Collector, pump, sinkInto, textOf } from "./bytes.ts";
 import type { UseSession } from "./session.ts";
 import type { Bytes, CallOptions, FileEntry, ReadOptions, SessionFiles } from "./types.ts";
 
@@ -11,7 +11,7 @@ const MAX_BYTES = 64 << 20;
 export function sessionFiles(use: UseSession): SessionFiles {
   return {
     read: (path, options) => read(use, path, options),
-    readText: async (path, options) => new TextDecoder().decode(await read(use, path, options)),
+    readText: async (path, options) => textOf(await read(use, path, options)),
     write: (path, content, options) => write(use, path, content, options),
     list: (path, options) => list(use, path, options),
     remove: (path, options) => remove(use, path, options),

@@ -223,7 +223,7 @@ export type RunResult = ExitStatus & {
 export interface SessionFiles {
   /** The whole file. Fails with `failed` when it is longer than `maxBytes` (default 64 MiB). Safe to retry. */
   read(path: string, options?: ReadOptions): Promise<Uint8Array>;
-  /** The whole file as UTF-8 text; what is not UTF-8 becomes U+FFFD. */
+  /** The whole file as UTF-8 text; what is not UTF-8 becomes U+FFFD, and a byte order mark stays. */
   readText(path: string, options?: ReadOptions): Promise<string>;
   /** Replaces the file, making its parents. Until it resolves, the old file stays as it was. */
   write(path: string, content: Bytes, options?: CallOptions): Promise<void>;

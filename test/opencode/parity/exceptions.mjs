@@ -38,6 +38,12 @@ export const differences = [
     ],
   },
   {
+    what: "A file with a backslash in its name, found by `glob` or `grep`",
+    opencode: "is told with a slash in its place, so that it cannot be opened",
+    here: "is told by its name",
+    cases: ["glob/backslash", "grep/backslash"],
+  },
+  {
     what: "An edit of a file that is not all UTF-8",
     opencode: "destroys the bytes that are not, anywhere in the file",
     here: "leaves them as they are",
