@@ -44,6 +44,12 @@ export const differences = [
     cases: ["glob/backslash", "grep/backslash"],
   },
   {
+    what: "`grep` with a symbolic link to a file as its path",
+    opencode: "searches the folder that it leads to, and tells paths in the link's folder, where nothing of it is",
+    here: "searches the link's folder",
+    cases: ["grep/link-to-file"],
+  },
+  {
     what: "An edit of a file that is not all UTF-8",
     opencode: "destroys the bytes that are not, anywhere in the file",
     here: "leaves them as they are",
