@@ -7,7 +7,7 @@
 //   calls     [[{ name, args }, ...], ...]: several, turn by turn; those of one turn start together
 //   then      turns after these, in which /OUTPUT stands for the file where the first call's output is kept
 //   reply     how permission questions are answered: "once" (the default), "always", "reject", or [reply, ...] in their order;
-//             { reply: "reject", message } gives a reason
+//             { reply: "reject", message } gives a reason, { permission: reply, ... } depends on what is asked for
 //   abort_after_s     the turn is aborted so long after its tool began
 //   look      false: what the call left in /workspace is not compared
 //   order     "any": lines of output, and questions, come in an order that OpenCode leaves to chance
@@ -26,13 +26,13 @@ const OWN = new URL("cases/", import.meta.url);
 /** What a recorded case needs besides to be played and compared: more fields, or others. */
 const changes = JSON.parse(readFileSync(new URL("recorded.json", OWN), "utf8"));
 
-export function loadCases() {
+const linesOf = (file) => readFileSync(file, "utf8").split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+
+/** Those of one file, else the recorded ones and our own. */
+export function loadCases(file) {
+  if (file !== undefined) return linesOf(file);
   const own = readdirSync(OWN).filter((name) => name.endsWith(".jsonl")).sort();
-  const lines = (url) => readFileSync(url, "utf8").split("\n").filter((line) => line.startsWith("{"));
-  const cases = [
-    ...lines(RECORDED).map((line) => fromRecord(JSON.parse(line))),
-    ...own.flatMap((name) => lines(new URL(name, OWN)).map((line) => JSON.parse(line))),
-  ];
+  const cases = [...linesOf(RECORDED).map(fromRecord), ...own.flatMap((name) => linesOf(new URL(name, OWN)))];
   const seen = new Set();
   for (const { id } of cases) {
     if (seen.has(id)) throw new Error(`two cases are called ${id}`);

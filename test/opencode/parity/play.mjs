@@ -63,9 +63,9 @@ export class Player {
     };
   }
 
-  async #answerQuestions(session, { reply = "once" }, asked, signal) {
+  async #answerQuestions(session, { reply }, asked, signal) {
     const { opencode } = this.side;
-    const replies = Array.isArray(reply) ? [...reply] : undefined;
+    const answers = answering(reply);
     for (let next = 0; !signal.aborted; ) {
       if (next >= opencode.events.length) {
         await pause(POLL_MS);
@@ -75,7 +75,7 @@ export class Player {
       if (type !== "permission.asked" || properties.sessionID !== session) continue;
       const { id, permission, patterns, always, metadata } = properties;
       asked.push({ permission, patterns, always, metadata });
-      const answer = replies ? (replies.shift() ?? "once") : reply;
+      const answer = answers(permission);
       await opencode
         .request("POST", `/permission/${id}/reply`, typeof answer === "string" ? { reply: answer } : answer)
         .catch((error) => asked.push({ unanswered: error.message }));
@@ -111,6 +111,14 @@ export class Player {
     const told = from < 0 ? [] : messages.slice(from).filter(({ role }) => role === "tool" || role === "user");
     return { requests: requests.length, told: told.map(({ role, content }) => ({ role, content })) };
   }
+}
+
+/** A case's `reply`: what is answered to the next question, which is about `permission`. */
+function answering(reply = "once") {
+  const inOrder = Array.isArray(reply) ? [...reply] : undefined;
+  if (inOrder) return () => inOrder.shift() ?? "once";
+  if (typeof reply === "string" || reply.reply) return () => reply;
+  return (permission) => reply[permission] ?? "once";
 }
 
 /** OpenCode offers apply_patch to some models, and edit and write to the others. */

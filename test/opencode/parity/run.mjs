@@ -1,8 +1,9 @@
 // Plays every case on both sides and reports each difference.
 //
-//   node run.mjs [--lanes N] [--json FILE] [CASE-OR-GROUP...]
+//   node run.mjs [--lanes N] [--json FILE] [--cases FILE] [CASE-OR-GROUP...]
 //
-// Without names, all but the random calls, which test/tools makes. N (2) pairs of installations share the cases. FILE gets all that was seen of the cases that are not as they should be.
+// Without names, all but the random calls, which test/tools makes. --cases: those of FILE instead (random.mjs makes some).
+// N (2) pairs of installations share the cases. --json: FILE gets all that was seen of the cases that are not as they should be.
 // Exit code 0: no case differs but those of exceptions.mjs, and these all do.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -14,9 +15,14 @@ import { HostSide, SandboxSide } from "./sides.mjs";
 
 const { values: options, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { lanes: { type: "string", default: "2" }, json: { type: "string" }, times: { type: "boolean" } },
+  options: {
+    lanes: { type: "string", default: "2" },
+    json: { type: "string" },
+    cases: { type: "string" },
+    times: { type: "boolean" },
+  },
 });
-const all = loadCases();
+const all = loadCases(options.cases);
 const isWanted = (one) => wanted.includes(one.id) || wanted.includes(groupOf(one));
 const cases = all.filter(wanted.length === 0 ? (one) => !isRandom(one) : isWanted);
 if (cases.length === 0) {
