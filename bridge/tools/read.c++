@@ -36,7 +36,10 @@ if ! out=$(stat -L -c '%f %s' -- "$path" 2>&1); then
 elif [ -d "$path" ]; then
   if [ -r "$path" ] && cd -- "$path" 2>/dev/null; then
     printf 'D%s\0%s\0' "$out" "$place"
-    names -L . -mindepth 1 -maxdepth 1 -type d
+    names . -mindepth 1 -maxdepth 1 -type d
+    # find -L leaves out those that lead to where they are.
+    find . -mindepth 1 -maxdepth 1 -type l -exec sh -c '
+      for link do [ ! -d "$link" ] || printf "%s\0" "$link"; done' sh {} + 2>/dev/null | head -c 16000000
     printf '\0'
     names . -mindepth 1 -maxdepth 1
   else printf 'U%s\0%s\0' "$out" "$place"
