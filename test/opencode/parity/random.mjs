@@ -198,8 +198,10 @@ const RUN = [
 
 const someCommands = () => ({
   setup: { f: text(4), "src/x": "" },
+  kept: "any",
   calls: inTurn(4, "bash", () => ({
-    command: times(1 + upTo(3), () => pick(RUN)).join(pick(["; ", "\n", " && ", " || "])),
+    // In OpenCode it is chance what comes first of the two outputs.
+    command: `exec 2>&1\n${times(1 + upTo(3), () => pick(RUN)).join(pick(["; ", "\n", " && ", " || "]))}`,
     ...maybe(0.2, "workdir", ["src", ".", "/workspace/src", "none"]),
     ...maybe(0.2, "description", ["", "does", "é"]),
     ...maybe(0.1, "timeout", [0, -1, 5000, 1e9, 1.5]),
