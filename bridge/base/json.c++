@@ -154,11 +154,9 @@ kj::String parseInto(JsonDocument& document, kj::ArrayPtr<const char> text, unsi
   for (size_t i = 0; i < text.size(); i++) {
     if (text[i] == '\0') return kj::str("a NUL character at byte ", i);
   }
-  // RapidJSON passes over a byte order mark, and over the beginning of one, which is no character.
-  if (text.size() > 0 && text[0] == '\xef' &&
-      !(text.size() > 2 && text[1] == '\xbb' && text[2] == '\xbf')) {
-    return kj::str("not UTF-8 at byte 0");
-  }
+  // RapidJSON passes over a byte order mark, and over any part of one or another one behind it; all JSON begins with ASCII.
+  size_t start = text.size() >= 3 && memcmp(text.begin(), "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+  if (text.size() > start && (text[start] & 0x80)) return kj::str("Invalid value. (at byte ", start, ")");
   auto mended = withoutTraps(text);
   KJ_IF_MAYBE (m, mended) text = *m;
   rapidjson::ParseResult result;

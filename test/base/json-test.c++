@@ -122,10 +122,13 @@ TEST_CASE("half a surrogate pair in an escape is a replacement character, a whol
   CHECK(text(R"("\u00e9")") == "\xc3\xa9");
 }
 
-TEST_CASE("a byte order mark is passed over, the beginning of one is no JSON") {
+TEST_CASE("a byte order mark is passed over, a part of one or a second one is no JSON") {
   CHECK(parseJson("\xef\xbb\xbf[1]"_kj)[0].GetInt() == 1);
   CHECK(tryParseJson("\xef[1]"_kj) == nullptr);
   CHECK(tryParseJson("\xef\xbb[1]"_kj) == nullptr);
+  for (auto text : {"\xbb{}"_kj, "\xbf{}"_kj, "\xbb\xbf{}"_kj, "\xef\xbf{}"_kj, "\xef\xbb\xbf\xbf{}"_kj, "\xef\xbb\xbf\xef\xbb\xbf{}"_kj}) {
+    CHECK(tryParseJson(text) == nullptr);
+  }
 }
 
 TEST_CASE("zeros of every spelling are zero, and what is no number is none") {
