@@ -3,7 +3,6 @@
 #include "tools/limits.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace sandbridge {
 
@@ -31,12 +30,12 @@ bool OutputTail::removeSuffix(std::string_view suffix) {
 Text OutputTail::text() const {
   auto all = bytes();
   size_t start = 0;
-  if (isWhole()) {
-    if (all.size() >= 3 && memcmp(all.begin(), "\xef\xbb\xbf", 3) == 0) start = 3;
-  } else {
+  if (!isWhole()) {
     while (start < all.size() && start < 3 && (all[start] & 0xc0) == 0x80) ++start;
   }
-  return decodeUtf8(all.slice(start, all.size()));
+  auto text = decodeUtf8(all.slice(start, all.size()));
+  if (isWhole() && startsWith(text, u"\ufeff")) text.erase(0, 1);
+  return text;
 }
 
 Text tailWithin(TextView text, size_t maxLines, size_t maxBytes) {

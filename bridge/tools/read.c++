@@ -28,20 +28,20 @@ export LC_ALL=C
 path=$1 parent=$2 first=$3 count=$4 inline=$5 instructions=$6 boundary=$7 binary=$8
 root=$9
 shift 9
-names() { find "$@" -print0 2>/dev/null | head -c 16000000; }
+names() { find "$@" 2>/dev/null | head -c 16000000; }
 place "$path"
 if ! out=$(stat -L -c '%f %s' -- "$path" 2>&1); then
   printf 'E%s\0%s\0' "$out" "$place"
-  if cd -- "$parent" 2>/dev/null; then names . -mindepth 1 -maxdepth 1; fi
+  if cd -- "$parent" 2>/dev/null; then names . -mindepth 1 -maxdepth 1 -print0; fi
 elif [ -d "$path" ]; then
   if [ -r "$path" ] && cd -- "$path" 2>/dev/null; then
     printf 'D%s\0%s\0' "$out" "$place"
-    names . -mindepth 1 -maxdepth 1 -type d
+    names . -mindepth 1 -maxdepth 1 -type d -print0
     # find -L leaves out those that lead to where they are.
-    find . -mindepth 1 -maxdepth 1 -type l -exec sh -c '
-      for link do [ ! -d "$link" ] || printf "%s\0" "$link"; done' sh {} + 2>/dev/null | head -c 16000000
+    names . -mindepth 1 -maxdepth 1 -type l -exec sh -c '
+      for link do [ ! -d "$link" ] || printf "%s\0" "$link"; done' sh {} +
     printf '\0'
-    names . -mindepth 1 -maxdepth 1
+    names . -mindepth 1 -maxdepth 1 -print0
   else printf 'U%s\0%s\0' "$out" "$place"
   fi
 elif [ ! -f "$path" ]; then printf 'O%s\0%s\0' "$out" "$place"

@@ -120,7 +120,9 @@ describe("a search from the sandbox", () => {
       world.opencode.play(id, [
         { tools: ["long", "too often"].map((query) => ({ name: "websearch", args: { query } })) }, { text: "done" },
       ]);
-    const [[long, refused], [theirLong, theirRefused]] = await Promise.all([play(sandbox, session), play(host, await host.opencode.newSession())]);
+    const [[long, refused], [theirLong, theirRefused]] = await Promise.all([
+      play(sandbox, session), play(host, await host.opencode.newSession()),
+    ]);
     assert.equal(long.state.output.split(" truncated...")[0], theirLong.state.output.split(" truncated...")[0]);
     const filePath = long.state.metadata.outputPath;
     const read = await sandbox.opencode.callTool(session, "read", { filePath, offset: 3000, limit: 1 });
